@@ -1,0 +1,5 @@
+//! Autonomous system, organisation and country of every address.
+
+mod table;
+
+pub use table::{Country, GeoRecord, GeoTable};

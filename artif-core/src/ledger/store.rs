@@ -1,0 +1,312 @@
+//! What the engine needs of a ledger, in the domain's terms.
+
+use std::fmt;
+use std::io;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Seconds;
+use crate::error::Result;
+use crate::feed::FeedId;
+use crate::net::{Prefix, PrefixSet};
+
+/// What a server said about the document it sent, to ask for changes only next time, and the
+/// digest of what was parsed.
+///
+/// ```
+/// assert!(artif_core::ledger::Validators::default().etag.is_none());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Validators {
+    /// The `ETag` header.
+    pub etag: Option<String>,
+    /// The `Last-Modified` header.
+    pub last_modified: Option<String>,
+    /// XXH3-128 of the document's bytes and of the format it was parsed with.
+    pub content: Option<u128>,
+}
+
+/// A new generation of a feed: all that it lists at one moment.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Generation<'a> {
+    /// The feed.
+    pub feed: &'a FeedId,
+    /// When it was seen. A time before the feed's last confirmation is moved up to it: a clock that
+    /// steps back neither ends nor revives listings.
+    pub at: Seconds,
+    /// Everything it lists.
+    pub prefixes: &'a PrefixSet,
+    /// What to ask with next time.
+    pub validators: &'a Validators,
+}
+
+impl<'a> Generation<'a> {
+    /// A generation of `feed` seen at `at` (seconds since 1970).
+    ///
+    /// ```
+    /// use artif_core::ledger::{Generation, Validators};
+    /// let (feed, set, validators) = ("x".parse().unwrap(), Default::default(), Validators::default());
+    /// assert_eq!(Generation::new(&feed, 7, &set, &validators).at, 7);
+    /// ```
+    pub fn new(
+        feed: &'a FeedId,
+        at: Seconds,
+        prefixes: &'a PrefixSet,
+        validators: &'a Validators,
+    ) -> Self {
+        Self { feed, at, prefixes, validators }
+    }
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct Commit {
+    /// Networks listed now that were not before.
+    pub added: u64,
+    /// Networks no longer listed.
+    pub ended: u64,
+    /// Networks listed before and now.
+    pub unchanged: u64,
+    /// Bytes handed to the storage.
+    pub written: u64,
+}
+
+/// The state of one feed in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FeedHead {
+    /// The feed.
+    pub feed: FeedId,
+    /// Counts its commits, from 1.
+    pub generation: u64,
+    /// How many networks it lists.
+    pub count: u64,
+    /// When it was first loaded: listings that start then may be older.
+    pub first_loaded: Seconds,
+    /// When its content was last seen to differ.
+    pub changed: Seconds,
+    /// When its content was last confirmed, changed or not.
+    pub confirmed: Seconds,
+    /// What to ask with next time.
+    pub validators: Validators,
+    /// Why the newest attempt was refused or failed; `None` while all is well.
+    pub stale: Option<String>,
+}
+
+/// One network in a feed's current generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActiveListing {
+    /// The network.
+    pub prefix: Prefix,
+    /// Since when, seconds since 1970.
+    pub first_seen: Seconds,
+}
+
+/// One network that a feed listed once: from `first_seen` until before `ended`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EndedListing {
+    /// The network.
+    pub prefix: Prefix,
+    /// Since when, seconds since 1970.
+    pub first_seen: Seconds,
+    /// When it was first seen to be gone.
+    pub ended: Seconds,
+}
+
+/// What an override does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OverrideAction {
+    /// Let the address in, whatever feeds say.
+    Allow,
+    /// Keep the address out, whatever feeds say.
+    Block,
+}
+
+/// An operator's decision about a network. It beats everything else until it expires; of several
+/// around an address the most specific counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Override {
+    /// The network. There is one override a network: a new one replaces it.
+    pub prefix: Prefix,
+    /// What to do.
+    pub action: OverrideAction,
+    /// Why, for whoever reads it later.
+    pub reason: String,
+    /// Who decided.
+    pub author: String,
+    /// When it was made.
+    pub created: DateTime<Utc>,
+    /// When it stops to count, if ever.
+    pub expires: Option<DateTime<Utc>>,
+}
+
+impl Override {
+    /// An override without reason, author and expiry, made at `created`.
+    ///
+    /// ```
+    /// use artif_core::ledger::{Override, OverrideAction};
+    /// let prefix = "192.0.2.0/24".parse().unwrap();
+    /// let entry = Override::new(prefix, OverrideAction::Block, chrono::DateTime::UNIX_EPOCH);
+    /// assert!(entry.is_live(chrono::Utc::now()));
+    /// ```
+    pub fn new(prefix: Prefix, action: OverrideAction, created: DateTime<Utc>) -> Self {
+        Self {
+            prefix,
+            action,
+            reason: String::new(),
+            author: String::new(),
+            created,
+            expires: None,
+        }
+    }
+
+    /// Says why.
+    ///
+    /// ```
+    /// # use artif_core::ledger::{Override, OverrideAction};
+    /// # let entry = Override::new("::/0".parse().unwrap(), OverrideAction::Block, Default::default());
+    /// assert_eq!(entry.reason("abuse").reason, "abuse");
+    /// ```
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = reason.into();
+        self
+    }
+
+    /// Says who.
+    ///
+    /// ```
+    /// # use artif_core::ledger::{Override, OverrideAction};
+    /// # let entry = Override::new("::/0".parse().unwrap(), OverrideAction::Block, Default::default());
+    /// assert_eq!(entry.author("ana").author, "ana");
+    /// ```
+    #[must_use]
+    pub fn author(mut self, author: impl Into<String>) -> Self {
+        self.author = author.into();
+        self
+    }
+
+    /// Says until when.
+    ///
+    /// ```
+    /// # use artif_core::ledger::{Override, OverrideAction};
+    /// # let entry = Override::new("::/0".parse().unwrap(), OverrideAction::Block, Default::default());
+    /// assert!(!entry.expires(chrono::DateTime::UNIX_EPOCH).is_live(chrono::Utc::now()));
+    /// ```
+    #[must_use]
+    pub fn expires(mut self, at: DateTime<Utc>) -> Self {
+        self.expires = Some(at);
+        self
+    }
+
+    /// Whether it counts at `now`.
+    ///
+    /// ```
+    /// # use artif_core::ledger::{Override, OverrideAction};
+    /// let entry = Override::new("::/0".parse().unwrap(), OverrideAction::Allow, Default::default());
+    /// assert!(entry.is_live(chrono::Utc::now()));
+    /// ```
+    pub fn is_live(&self, now: DateTime<Utc>) -> bool {
+        self.expires.is_none_or(|at| now < at)
+    }
+}
+
+/// What happened when a damaged ledger was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Recovery {
+    /// What was wrong with it.
+    pub reason: String,
+    /// Where the broken folder was moved to.
+    pub quarantined: std::path::PathBuf,
+    /// The checkpoint it was rebuilt from; `None` where there was none and it starts empty.
+    pub checkpoint: Option<std::path::PathBuf>,
+    /// Overrides replayed from their log.
+    pub overrides_replayed: u64,
+}
+
+/// Figures of a store.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct StoreStatus {
+    /// `"sled"` or `"memory"`.
+    pub kind: &'static str,
+    /// Counts commits of any kind; never goes back.
+    pub sequence: u64,
+    /// Active listings.
+    pub active: u64,
+    /// Ended listings kept.
+    pub ended: u64,
+    /// Overrides kept, expired ones too until the next expiry run.
+    pub overrides: u64,
+    /// Bytes on disk.
+    pub disk_bytes: u64,
+    /// Set where this opening had to rebuild the store.
+    pub recovery: Option<Recovery>,
+}
+
+/// The ledger.
+///
+/// Every method that changes something is atomic: after a crash either all of it is there or
+/// nothing. What a method has written is durable once [`Store::sync`] has returned.
+pub trait Store: Send + Sync + fmt::Debug {
+    /// The state of every feed that was ever committed, sorted by id.
+    fn heads(&self) -> Result<Vec<FeedHead>>;
+
+    /// The state of one feed.
+    fn head(&self, feed: &FeedId) -> Result<Option<FeedHead>>;
+
+    /// Makes `generation` the feed's current one: what is new starts now, what is gone ends now.
+    fn commit(&self, generation: Generation<'_>) -> Result<Commit>;
+
+    /// Says that the feed was seen unchanged at `at`, and clears its staleness. Writes one small
+    /// value. An unknown feed is ignored.
+    fn confirm(&self, feed: &FeedId, at: Seconds, validators: &Validators) -> Result<()>;
+
+    /// Says why the newest attempt for a feed was refused or failed. An unknown feed is ignored.
+    fn mark_stale(&self, feed: &FeedId, reason: &str) -> Result<()>;
+
+    /// Calls `visit` for every network the feed lists now: IPv4 in order, then IPv6 in order.
+    fn active(&self, feed: &FeedId, visit: &mut dyn FnMut(ActiveListing)) -> Result<()>;
+
+    /// Calls `visit` for every ended listing kept of the feed, in any order.
+    fn ended(&self, feed: &FeedId, visit: &mut dyn FnMut(EndedListing)) -> Result<()>;
+
+    /// Forgets listings that ended before `before`, and overrides that expired before it. Says how
+    /// many listings were forgotten.
+    fn expire(&self, before: Seconds) -> Result<u64>;
+
+    /// Forgets a feed with everything it ever listed.
+    fn remove_feed(&self, feed: &FeedId) -> Result<()>;
+
+    /// All overrides, sorted by network.
+    fn overrides(&self) -> Result<Vec<Override>>;
+
+    /// Adds an override, in place of the one for the same network.
+    fn put_override(&self, entry: &Override) -> Result<()>;
+
+    /// Removes the override for exactly this network; says whether there was one.
+    fn remove_override(&self, prefix: Prefix) -> Result<bool>;
+
+    /// Counts changes: grows with every one, never repeats.
+    fn sequence(&self) -> u64;
+
+    /// Digest of everything in it, the same for the same content in any store, whatever the order
+    /// of the changes that led there.
+    fn digest(&self) -> u128;
+
+    /// Returns when everything written so far survives a power loss.
+    fn sync(&self) -> Result<()>;
+
+    /// Writes the whole content in the checkpoint format.
+    fn export(&self, out: &mut dyn io::Write) -> Result<()>;
+
+    /// Figures.
+    fn status(&self) -> Result<StoreStatus>;
+}
