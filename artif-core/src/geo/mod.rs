@@ -1,5 +1,17 @@
 //! Autonomous system, organisation and country of every address.
 
+#[cfg(feature = "geo")]
+mod merge;
+#[cfg(feature = "geo")]
+mod reader;
+#[cfg(feature = "geo")]
+mod schema;
 mod table;
+#[cfg(all(test, feature = "geo"))]
+mod tests;
+#[cfg(feature = "geo")]
+mod tree;
 
+#[cfg(feature = "geo")]
+pub use merge::{GeoDatabase, GeoSources};
 pub use table::{Country, GeoRecord, GeoTable};

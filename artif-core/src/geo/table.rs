@@ -1,6 +1,9 @@
 //! Both databases merged: disjoint ranges that cover each family, each leading to one record.
 
 use std::fmt;
+use std::net::IpAddr;
+
+use crate::net::canonical_address;
 
 /// A two-letter country code.
 ///
@@ -91,4 +94,45 @@ impl Default for GeoTable {
             organisations: Vec::new(),
         }
     }
+}
+
+impl GeoTable {
+    /// What the databases say of an address, in whatever form it is written.
+    ///
+    /// ```
+    /// let table = artif_core::geo::GeoTable::default();
+    /// assert_eq!(table.lookup("192.0.2.1".parse().unwrap()).asn, None);
+    /// ```
+    pub fn lookup(&self, address: IpAddr) -> GeoRecord {
+        let record = match canonical_address(address) {
+            IpAddr::V4(address) => self.lookup4(address.to_bits()),
+            IpAddr::V6(address) => self.lookup6(address.to_bits()),
+        };
+        self.records.get(record as usize).copied().unwrap_or_default()
+    }
+
+    /// The name of an organisation.
+    ///
+    /// ```
+    /// assert_eq!(artif_core::geo::GeoTable::default().organisation(0), None);
+    /// ```
+    pub fn organisation(&self, place: u32) -> Option<&str> {
+        self.organisations.get(place as usize).map(String::as_str)
+    }
+
+    /// The place in `records` for an IPv4 address.
+    pub(crate) fn lookup4(&self, address: u32) -> u32 {
+        at(&self.v4_starts, &self.v4_records, &address)
+    }
+
+    /// The place in `records` for an IPv6 address.
+    pub(crate) fn lookup6(&self, address: u128) -> u32 {
+        at(&self.v6_starts, &self.v6_records, &address)
+    }
+}
+
+/// The record of the last range that starts at or before `address`.
+fn at<A: Ord>(starts: &[A], records: &[u32], address: &A) -> u32 {
+    let after = starts.partition_point(|start| start <= address);
+    after.checked_sub(1).and_then(|place| records.get(place)).copied().unwrap_or(0)
 }
