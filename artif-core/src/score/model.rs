@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::category::{CategorySet, ThreatLevel};
 use crate::error::Result;
-use crate::feed::Role;
+use crate::feed::{Feed, Role};
 use crate::geo::{GeoRecord, GeoTable};
 
 /// Where an address stands.
@@ -40,6 +40,19 @@ pub struct FeedFacts {
     pub reliability: f64,
 }
 
+impl From<&Feed> for FeedFacts {
+    fn from(feed: &Feed) -> Self {
+        Self {
+            id: feed.id.as_str().to_owned(),
+            source_group: feed.source_group.clone(),
+            threat_level: feed.threat_level,
+            categories: feed.categories,
+            role: feed.role,
+            reliability: feed.reliability(),
+        }
+    }
+}
+
 /// One listed network: active, or ended within the time scored.
 #[derive(Debug, Clone, Copy)]
 pub struct Document<'a> {
@@ -59,6 +72,14 @@ pub struct Document<'a> {
 pub trait Documents {
     /// Calls `visit` for every document, in the same order every time.
     fn for_each(&self, visit: &mut dyn FnMut(Document<'_>));
+}
+
+impl Documents for Vec<Document<'_>> {
+    fn for_each(&self, visit: &mut dyn FnMut(Document<'_>)) {
+        for document in self {
+            visit(*document);
+        }
+    }
 }
 
 /// Everything that scores are made from.
