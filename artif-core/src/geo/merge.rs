@@ -186,7 +186,7 @@ fn judge(wanted: &Wanted<'_>, database: Result<Database>) -> (Database, GeoDatab
             (_, true) => "gives ASNs only: configure it as the ASN database",
             _ => return None,
         };
-        let reason = format!("is of type {:?} and {hint}", database.database_type);
+        let reason = format!("is of type {:?} and {hint}", database.kind);
         Some(Error::Geo { path: wanted.path.to_owned(), reason }.to_string())
     });
     if let Some(problem) = &problem {
@@ -198,7 +198,7 @@ fn judge(wanted: &Wanted<'_>, database: Result<Database>) -> (Database, GeoDatab
     let usable = problem.is_none();
     let status = GeoDatabase {
         path: wanted.path.to_owned(),
-        database_type: database.database_type.clone(),
+        database_type: database.kind.clone(),
         built: database.built,
         asn: usable && has_asn && wanted.asn != Need::Unwanted,
         country: usable && has_country && wanted.country != Need::Unwanted,

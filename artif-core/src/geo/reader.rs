@@ -45,7 +45,8 @@ pub(super) struct LocalRecord {
 /// One file, read.
 #[derive(Debug)]
 pub(super) struct Database {
-    pub(super) database_type: String,
+    /// The type it declares.
+    pub(super) kind: String,
     pub(super) built: Option<DateTime<Utc>>,
     pub(super) v4: Ranges<u32>,
     pub(super) v6: Ranges<u128>,
@@ -60,7 +61,7 @@ impl Database {
     /// A database that knows nothing.
     pub(super) fn empty() -> Self {
         Self {
-            database_type: String::new(),
+            kind: String::new(),
             built: None,
             v4: Ranges { starts: vec![0], records: vec![0] },
             v6: Ranges { starts: vec![0], records: vec![0] },
@@ -122,20 +123,20 @@ impl Database {
         }
 
         let Loader { records, names, skipped, .. } = loader;
-        let database_type = excerpt(&metadata.database_type);
+        let kind = excerpt(&metadata.database_type);
         if records.iter().all(|record| record.asn.is_none() && record.country.is_none()) {
             return Err(if skipped > 0 {
                 format!("holds {skipped} damaged records and no good one: download it again")
             } else {
                 format!(
-                    "is of type {database_type:?} and says nothing of ASN or country: \
+                    "is of type {kind:?} and says nothing of ASN or country: \
                      give an ASN, Country, City or IPinfo Lite database"
                 )
             });
         }
         let built = i64::try_from(metadata.build_epoch).ok();
         let built = built.and_then(|epoch| DateTime::from_timestamp(epoch, 0));
-        Ok(Self { database_type, built, v4, v6, records, names, skipped })
+        Ok(Self { kind, built, v4, v6, records, names, skipped })
     }
 
     /// Whether any record has a number.

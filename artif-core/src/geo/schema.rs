@@ -4,8 +4,8 @@
 //! |---|---|---|---|
 //! | MaxMind GeoLite2, GeoIP2; DB-IP | `autonomous_system_number` | `autonomous_system_organization` | `country.iso_code`, `registered_country.iso_code` |
 //! | Enterprise and ISP files | the same in `traits` | the same in `traits` | `country.iso_code` |
-//! | `IPinfo` Lite | `asn` ("AS13335") | `as_name` | `country_code` |
-//! | `IPinfo` free, before Lite | `asn` | `as_name`, `name` | `country` as text |
+//! | IPinfo Lite | `asn` ("AS13335") | `as_name` | `country_code` |
+//! | IPinfo free, before Lite | `asn` | `as_name`, `name` | `country` as text |
 //! | ip-location-db | `autonomous_system_number` | `autonomous_system_organization` | `country_code` |
 //!
 //! The names never contradict each other, and a file's declared type does not tell reliably (one

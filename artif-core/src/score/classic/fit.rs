@@ -56,7 +56,7 @@ pub(super) fn fit(input: &ScoreInput<'_>) -> ClassicModel {
     let name = |key: &u32| input.geo.organisation(*key).unwrap_or_default().to_owned();
     ClassicModel {
         // NaN becomes 0, and what is stored can always be read again.
-        window_days: input.window_days.max(0.0).min(f64::MAX),
+        window_days: bounded(input.window_days, f64::MAX),
         documents,
         threats: input.feeds.iter().map(|feed| feed.role == Role::Threat).collect(),
         names: organisation.keys.iter().map(name).collect(),
@@ -68,8 +68,12 @@ pub(super) fn fit(input: &ScoreInput<'_>) -> ClassicModel {
 
 /// Days since a document left its last feed, within the horizon; `None` while active.
 fn faded_days(age_days: Option<f64>) -> Option<f64> {
-    // Not `clamp`: NaN becomes 0 here.
-    age_days.map(|age| age.max(0.0).min(HORIZON_DAYS))
+    age_days.map(|age| bounded(age, HORIZON_DAYS))
+}
+
+/// 0 to `max`; NaN becomes 0, which `clamp` would let pass.
+fn bounded(value: f64, max: f64) -> f64 {
+    if value > 0.0 { value.min(max) } else { 0.0 }
 }
 
 fn weight(age_days: Option<f64>) -> f64 {

@@ -41,9 +41,8 @@ fn document<'a>(feeds: &'a [u32], age_days: Option<f64>, geo: &'a [u32]) -> Docu
     Document { feeds, feed_set, categories, age_days, geo }
 }
 
-fn learn(documents: Vec<Document<'_>>) -> ClassicModel {
-    let input =
-        ScoreInput { feeds: &feeds(), documents: &documents, geo: &table(), window_days: 7.0 };
+fn learn(documents: &Vec<Document<'_>>) -> ClassicModel {
+    let input = ScoreInput { feeds: &feeds(), documents, geo: &table(), window_days: 7.0 };
     ClassicScorer.learn(&input)
 }
 
@@ -53,7 +52,7 @@ fn subject(state: State, age_days: f64, geo: u32) -> Subject<'static> {
 
 #[test]
 fn without_documents_everything_is_safe() {
-    let model = learn(vec![]);
+    let model = learn(&vec![]);
     assert_eq!(model.score(&subject(State::Unknown, 0.0, 1)), 100.0);
     assert_eq!(model.score(&subject(State::Active, 0.0, 1)), 0.0);
     assert_eq!(model.maxima(), [0.0; 3]);
@@ -61,7 +60,7 @@ fn without_documents_everything_is_safe() {
 
 #[test]
 fn a_wide_network_counts_once_in_each_group() {
-    let model = learn(vec![document(&[0], None, &[1, 2]), document(&[0], None, &[3])]);
+    let model = learn(&vec![document(&[0], None, &[1, 2]), document(&[0], None, &[3])]);
     let table = table();
     let documents = |dimension, geo: usize| {
         model.group(dimension, &table.records[geo]).map(|group| group.documents)
@@ -76,12 +75,12 @@ fn a_wide_network_counts_once_in_each_group() {
 
 #[test]
 fn only_threat_feeds_make_documents() {
-    let model = learn(vec![
+    let model = learn(&vec![
         document(&[0], None, &[1]),
         document(&[2], None, &[3]),
         document(&[0, 2], None, &[1]),
     ]);
-    let without = learn(vec![document(&[0], None, &[1]), document(&[0], None, &[1])]);
+    let without = learn(&vec![document(&[0], None, &[1]), document(&[0], None, &[1])]);
     assert_eq!(model, without);
     // Two threat feeds of the same level, one of them empty: half the weight is nobody's.
     assert_eq!(model.group(Dimension::Asn, &table().records[1]).unwrap().feeds, 0.5);
@@ -91,7 +90,7 @@ fn only_threat_feeds_make_documents() {
 fn the_same_feeds_with_other_categories_are_another_kind() {
     let mut other = document(&[0], None, &[3]);
     other.categories = CategorySet::from_iter([Category::Tor]);
-    let model = learn(vec![document(&[0], None, &[1]), other]);
+    let model = learn(&vec![document(&[0], None, &[1]), other]);
     let types = |geo: usize| model.group(Dimension::Asn, &table().records[geo]).unwrap().types;
     assert!((types(1) - 1.0 / 3.0 / 7.25).abs() < 1e-12, "attack has number 2: {}", types(1));
     assert!((types(3) - 1.0 / 7.25).abs() < 1e-12, "tor has number 4: {}", types(3));
@@ -99,7 +98,7 @@ fn the_same_feeds_with_other_categories_are_another_kind() {
 
 #[test]
 fn namibia_is_not_unknown() {
-    let model = learn(vec![document(&[0], None, &[4]), document(&[0], None, &[0])]);
+    let model = learn(&vec![document(&[0], None, &[4]), document(&[0], None, &[0])]);
     let namibia = model.group(Dimension::Country, &table().records[4]).unwrap();
     let unknown = model.group(Dimension::Country, &GeoRecord::default()).unwrap();
     assert_eq!((namibia.documents, unknown.documents), (1, 1));
@@ -107,7 +106,7 @@ fn namibia_is_not_unknown() {
 
 #[test]
 fn ages_out_of_range_stay_sane() {
-    let model = learn(vec![
+    let model = learn(&vec![
         document(&[0], Some(90.0), &[1]),
         document(&[0], Some(-5.0), &[1]),
         document(&[1], Some(f64::NAN), &[3]),
@@ -121,7 +120,7 @@ fn ages_out_of_range_stay_sane() {
 
 #[test]
 fn reasons_are_sentences_with_the_facts() {
-    let model = learn(vec![
+    let model = learn(&vec![
         document(&[0], None, &[1]),
         document(&[0, 1], Some(2.0), &[1]),
         document(&[0], None, &[3]),
@@ -166,7 +165,7 @@ proptest! {
         age in 0.0..40.0_f64,
         geo in 0_u32..5,
     ) {
-        let model = learn(documents);
+        let model = learn(&documents);
         for state in [State::Unknown, State::Historical, State::Active] {
             let subject = subject(state, age, geo);
             let score = model.score(&subject);
@@ -178,7 +177,7 @@ proptest! {
 
     #[test]
     fn models_survive_the_snapshot(documents in documents()) {
-        let model = learn(documents);
+        let model = learn(&documents);
         prop_assert_eq!(codec::decode(&model.encode()).unwrap(), model);
     }
 
@@ -188,7 +187,7 @@ proptest! {
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
         cut in any::<prop::sample::Index>(),
     ) {
-        let mut bytes = learn(documents).encode();
+        let mut bytes = learn(&documents).encode();
         prop_assert!(codec::decode(&bytes[..cut.index(bytes.len())]).is_err());
         for (place, value) in damage {
             let place = place.index(bytes.len());
