@@ -1,7 +1,7 @@
 //! The search tree of a MaxMind DB file, walked in address order.
 //!
-//! Not `maxminddb`'s own iterator: a damaged tree whose nodes point back at each other has more
-//! paths than anyone can wait for, so every node may be entered once only.
+//! Not `maxminddb`'s own iterator: a damaged tree whose nodes point at each other has more paths
+//! than anyone can wait for, so the steps are counted here.
 
 /// The tree: `node_count` nodes of two records each.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +60,8 @@ impl Tree<'_> {
         skip: Option<u32>,
         mut visit: impl FnMut(u128, Option<u32>),
     ) -> Result<(), DamagedTree> {
-        let mut budget = self.node_count;
+        // In a tree each node is entered once; writers that share equal branches enter some again.
+        let mut budget = self.node_count.saturating_mul(4).saturating_add(1024);
         let mut stack = vec![(root, 0_u128, bits)];
         while let Some((node, address, left)) = stack.pop() {
             if skip == Some(node) || node == self.node_count {
