@@ -141,7 +141,7 @@ fn parse(text: &str, kind: Kind) -> Result<Value, String> {
 /// `config` with one key set, by way of its own TOML form: so a variable obeys the rules of a file.
 fn with_key(config: Config, section: &str, key: &str, value: Value) -> Result<Config, String> {
     let mut table = Table::try_from(&config)
-        .map_err(|error| format!("cannot override this configuration: {}", error))?;
+        .map_err(|error| format!("cannot override this configuration: {error}"))?;
     if section.is_empty() {
         table.insert(key.to_owned(), value);
     } else if let Some(Value::Table(inner)) = table.get_mut(section) {

@@ -10,7 +10,7 @@ use crate::error::Error;
 /// The line, from 1, that holds the byte at `offset`.
 pub(super) fn line(text: &[u8], offset: usize) -> usize {
     let before = text.get(..offset).unwrap_or(text);
-    1 + before.iter().filter(|byte| **byte == b'\n').count()
+    1 + memchr::memchr_iter(b'\n', before).count()
 }
 
 /// The line of a key's value; of its section where the key is not there.

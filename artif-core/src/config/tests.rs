@@ -256,9 +256,11 @@ fn variables_of_every_kind() {
             ("HISTORY_WINDOW", "1d"),
         ])
         .unwrap();
-    let mut expected = Config::default();
-    expected.catalogue = Some(vec![Catalogue::Default, Catalogue::File("x.json".into())]);
-    expected.geo = Geo { asn: Some("a".into()), country: Some("c.mmdb".into()) };
+    let mut expected = Config {
+        catalogue: Some(vec![Catalogue::Default, Catalogue::File("x.json".into())]),
+        geo: Geo { asn: Some("a".into()), country: Some("c.mmdb".into()) },
+        ..Config::default()
+    };
     expected.scoring.prior = 0.5;
     expected.scoring.triage_below = 35.0;
     expected.history.window = std::time::Duration::from_secs(3 * 86_400);
