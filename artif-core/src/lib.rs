@@ -2,6 +2,8 @@
 
 mod category;
 mod clock;
+pub mod config;
+mod duration;
 mod error;
 pub mod feed;
 pub mod geo;
@@ -11,6 +13,7 @@ pub mod score;
 
 pub use category::{Category, CategorySet, ThreatLevel};
 pub use clock::{Clock, FixedClock, SystemClock};
+pub use config::Config;
 pub use error::{Error, Result, Source};
 pub use feed::{Feed, FeedId, Format, Role, Scope, Where};
 pub use net::{

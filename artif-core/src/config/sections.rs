@@ -1,0 +1,307 @@
+//! The sections of `artif.toml`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::suggest;
+use crate::error::{Error, Result, excerpt};
+use crate::feed::FeedId;
+
+/// Where feed definitions come from: the catalogue built in, or a file.
+///
+/// ```
+/// use artif_core::config::Catalogue;
+///
+/// assert_eq!("default".parse::<Catalogue>().unwrap(), Catalogue::Default);
+/// assert_eq!("mine.json".parse::<Catalogue>().unwrap(), Catalogue::File("mine.json".into()));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Catalogue {
+    /// The one this build carries, written `"default"`.
+    Default,
+    /// A catalogue file.
+    File(PathBuf),
+}
+
+impl FromStr for Catalogue {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "" => Err(Error::Invalid { what: "catalogue", reason: "the name is empty".into() }),
+            "default" => Ok(Self::Default),
+            path => Ok(Self::File(path.into())),
+        }
+    }
+}
+
+impl Serialize for Catalogue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Default => serializer.serialize_str("default"),
+            Self::File(path) => path.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Catalogue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// MaxMind DB files (`[geo]`). Without them answers carry no autonomous system and no country.
+///
+/// | key | default | |
+/// |---|---|---|
+/// | `asn` | none | path of a GeoLite2-ASN, GeoIP2-ISP or compatible file |
+/// | `country` | none | path of a GeoLite2-Country, -City or compatible file |
+///
+/// ```
+/// assert!(artif_core::config::Geo::default().asn.is_none());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Geo {
+    /// Autonomous systems and their organisations.
+    pub asn: Option<PathBuf>,
+    /// Countries.
+    pub country: Option<PathBuf>,
+}
+
+/// The scorers this build has.
+///
+/// ```
+/// use artif_core::config::ScorerKind;
+///
+/// assert_eq!("classic".parse::<ScorerKind>().unwrap(), ScorerKind::Classic);
+/// assert!("clasic".parse::<ScorerKind>().unwrap_err().to_string().contains("did you mean"));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ScorerKind {
+    /// Group shares by feed weight, type and recency.
+    #[default]
+    Classic,
+}
+
+impl ScorerKind {
+    /// All of them.
+    ///
+    /// ```
+    /// use artif_core::config::ScorerKind;
+    /// assert!(ScorerKind::ALL.contains(&ScorerKind::Classic));
+    /// ```
+    pub const ALL: [Self; 1] = [Self::Classic];
+
+    /// The name in the configuration.
+    ///
+    /// ```
+    /// assert_eq!(artif_core::config::ScorerKind::Classic.name(), "classic");
+    /// ```
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+        }
+    }
+}
+
+impl fmt::Display for ScorerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for ScorerKind {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let names = Self::ALL.map(Self::name);
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| Error::Invalid {
+            what: "scorer",
+            reason: format!(
+                "this build has no {:?}, it has: {}{}",
+                excerpt(text),
+                names.join(", "),
+                suggest::did_you_mean(text, names)
+            ),
+        })
+    }
+}
+
+impl Serialize for ScorerKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for ScorerKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// How scores and verdicts are made (`[scoring]`).
+///
+/// | key | default | unit, range |
+/// |---|---|---|
+/// | `scorer` | `"classic"` | a [`ScorerKind`] |
+/// | `prior` | `0.01` | share of bad addresses among those asked about, above 0 and below 1; the classic scorer does not use it |
+/// | `triage_below` | `40.0` | score (0 to 100, 100 = safe) below which an unlisted address needs a look |
+///
+/// ```
+/// assert_eq!(artif_core::config::Scoring::default().triage_below, 40.0);
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Scoring {
+    /// Which scorer.
+    pub scorer: ScorerKind,
+    /// Share of bad addresses among those asked about.
+    pub prior: f64,
+    /// The score below which an unlisted address needs a look.
+    pub triage_below: f64,
+}
+
+impl Default for Scoring {
+    fn default() -> Self {
+        Self { scorer: ScorerKind::default(), prior: 0.01, triage_below: 40.0 }
+    }
+}
+
+/// How long ended listings count (`[history]`).
+///
+/// | key | default | unit, range |
+/// |---|---|---|
+/// | `window` | `"7d"` | duration for which an address that left all feeds is "historical" |
+/// | `retention` | `"90d"` | duration for which the ledger keeps ended listings; not below `window` |
+///
+/// ```
+/// assert_eq!(artif_core::config::History::default().window.as_secs(), 7 * 86_400);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct History {
+    /// For how long an address that left all feeds is "historical".
+    #[serde(with = "crate::duration")]
+    pub window: Duration,
+    /// For how long ended listings are kept.
+    #[serde(with = "crate::duration")]
+    pub retention: Duration,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_secs(7 * 86_400),
+            retention: Duration::from_secs(90 * 86_400),
+        }
+    }
+}
+
+/// Bounds on what a feed may contain (`[parse]`).
+///
+/// | key | default | unit, range |
+/// |---|---|---|
+/// | `max_line` | `65536` | bytes; a longer line is skipped and counted; from 64 |
+/// | `v4_floor` | `8` | prefix length, 1 to 32; wider IPv4 networks are dropped |
+/// | `v6_floor` | `19` | prefix length, 1 to 128; wider IPv6 networks are dropped |
+/// | `max_entries` | `20000000` | entries of one feed; a feed with more is refused |
+///
+/// ```
+/// assert_eq!(artif_core::config::Parse::default().v4_floor, 8);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Parse {
+    /// Bytes of one line.
+    pub max_line: usize,
+    /// The shortest IPv4 prefix length taken.
+    pub v4_floor: u8,
+    /// The shortest IPv6 prefix length taken.
+    pub v6_floor: u8,
+    /// Entries of one feed.
+    pub max_entries: usize,
+}
+
+impl Default for Parse {
+    fn default() -> Self {
+        Self { max_line: 64 << 10, v4_floor: 8, v6_floor: 19, max_entries: 20_000_000 }
+    }
+}
+
+/// How snapshots are kept (`[snapshot]`).
+///
+/// | key | default | unit, range |
+/// |---|---|---|
+/// | `keep` | `2` | snapshot files kept in the data folder, 1 to 100 |
+/// | `stale_after` | `"24h"` | age from which answers say that they are old; not below `recompile_after` |
+/// | `recompile_after` | `"6h"` | age at which a new one is made even if no feed changed |
+///
+/// ```
+/// assert_eq!(artif_core::config::Snapshot::default().keep, 2);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// Snapshot files kept.
+    pub keep: u32,
+    /// The age from which answers say that they are old.
+    #[serde(with = "crate::duration")]
+    pub stale_after: Duration,
+    /// The age at which a new one is made in any case.
+    #[serde(with = "crate::duration")]
+    pub recompile_after: Duration,
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self {
+            keep: 2,
+            stale_after: Duration::from_secs(24 * 3_600),
+            recompile_after: Duration::from_secs(6 * 3_600),
+        }
+    }
+}
+
+/// Which catalogue entries take part, whatever the catalogue says (`[feeds]`).
+///
+/// | key | default | |
+/// |---|---|---|
+/// | `enable` | `[]` | ids of feeds to switch on |
+/// | `disable` | `[]` | ids of feeds to switch off |
+///
+/// ```
+/// assert!(artif_core::config::Feeds::default().enable.is_empty());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Feeds {
+    /// Feeds to switch on.
+    pub enable: Vec<FeedId>,
+    /// Feeds to switch off.
+    pub disable: Vec<FeedId>,
+}
+
+impl Feeds {
+    /// Whether a feed takes part, given what its catalogue says.
+    ///
+    /// ```
+    /// let feeds = artif_core::config::Feeds::default();
+    /// assert!(feeds.is_enabled(&"x".parse().unwrap(), true));
+    /// ```
+    pub fn is_enabled(&self, feed: &FeedId, by_catalogue: bool) -> bool {
+        (by_catalogue || self.enable.contains(feed)) && !self.disable.contains(feed)
+    }
+}
