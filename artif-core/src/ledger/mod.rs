@@ -1,8 +1,27 @@
 //! The durable truth: which feed lists what since when, what left and when, what operators decided.
 
+mod block;
+mod bytes;
+mod checkpoint;
+mod digest;
+mod files;
+mod lock;
+mod memory;
+mod merge;
+mod override_log;
+mod owner;
+mod record;
+#[cfg(feature = "sled")]
+mod sled_store;
 mod store;
 
+pub use checkpoint::{newest_good, write_checkpoint};
+pub use memory::MemoryStore;
+pub use override_log::OverrideLog;
+pub use owner::{Ledger, LedgerOptions};
+#[cfg(feature = "sled")]
+pub use sled_store::SledStore;
 pub use store::{
-    ActiveListing, Commit, EndedListing, FeedHead, Generation, Override, OverrideAction, Recovery,
-    Store, StoreStatus, Validators,
+    ActiveListing, Commit, EndedListing, FeedHead, Generation, Override, OverrideAction,
+    OverrideChange, Recovery, Store, StoreStatus, Validators,
 };

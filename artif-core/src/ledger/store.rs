@@ -217,14 +217,53 @@ impl Override {
     }
 }
 
+/// One change of the overrides, as their log keeps it.
+///
+/// ```
+/// use artif_core::ledger::{Override, OverrideAction, OverrideChange};
+/// let entry = Override::new("::/0".parse().unwrap(), OverrideAction::Block, Default::default());
+/// assert_eq!(OverrideChange::Put(entry.clone()).prefix(), entry.prefix);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OverrideChange {
+    /// An override was added, or put in place of the one for the same network.
+    Put(Override),
+    /// The override for exactly this network was removed.
+    Remove {
+        /// The network.
+        prefix: Prefix,
+        /// Who removed it.
+        author: String,
+        /// When.
+        at: DateTime<Utc>,
+    },
+}
+
+impl OverrideChange {
+    /// The network it is about.
+    ///
+    /// ```
+    /// # use artif_core::ledger::OverrideChange;
+    /// let prefix = "192.0.2.0/24".parse().unwrap();
+    /// let change = OverrideChange::Remove { prefix, author: "ana".into(), at: Default::default() };
+    /// assert_eq!(change.prefix(), prefix);
+    /// ```
+    pub fn prefix(&self) -> Prefix {
+        match self {
+            Self::Put(entry) => entry.prefix,
+            Self::Remove { prefix, .. } => *prefix,
+        }
+    }
+}
+
 /// What happened when a damaged ledger was opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Recovery {
     /// What was wrong with it.
     pub reason: String,
-    /// Where the broken folder was moved to.
-    pub quarantined: std::path::PathBuf,
+    /// Where the broken folder was moved to; `None` where it was gone.
+    pub quarantined: Option<std::path::PathBuf>,
     /// The checkpoint it was rebuilt from; `None` where there was none and it starts empty.
     pub checkpoint: Option<std::path::PathBuf>,
     /// Overrides replayed from their log.
@@ -254,7 +293,9 @@ pub struct StoreStatus {
 /// The ledger.
 ///
 /// Every method that changes something is atomic: after a crash either all of it is there or
-/// nothing. What a method has written is durable once [`Store::sync`] has returned.
+/// nothing. What a method has written is durable once [`Store::sync`] has returned. Changes wait
+/// for each other and for exports; a method that finds nothing to change leaves
+/// [`Store::sequence`] as it is.
 pub trait Store: Send + Sync + fmt::Debug {
     /// The state of every feed that was ever committed, sorted by id.
     fn heads(&self) -> Result<Vec<FeedHead>>;
@@ -263,6 +304,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn head(&self, feed: &FeedId) -> Result<Option<FeedHead>>;
 
     /// Makes `generation` the feed's current one: what is new starts now, what is gone ends now.
+    /// A listing that ends at the second it started was never listed for any time and leaves no
+    /// ended listing. Clears staleness.
     fn commit(&self, generation: Generation<'_>) -> Result<Commit>;
 
     /// Says that the feed was seen unchanged at `at`, and clears its staleness. Writes one small
@@ -278,8 +321,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Calls `visit` for every ended listing kept of the feed, in any order.
     fn ended(&self, feed: &FeedId, visit: &mut dyn FnMut(EndedListing)) -> Result<()>;
 
-    /// Forgets listings that ended before `before`, and overrides that expired before it. Says how
-    /// many listings were forgotten.
+    /// Forgets listings that ended before `before`, and overrides that expired before it; what
+    /// ended in that very second stays. Says how many listings were forgotten.
     fn expire(&self, before: Seconds) -> Result<u64>;
 
     /// Forgets a feed with everything it ever listed.
@@ -294,6 +337,13 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Removes the override for exactly this network; says whether there was one.
     fn remove_override(&self, prefix: Prefix) -> Result<bool>;
 
+    /// The number of the newest record of the override log that is in here; 0 before the first.
+    fn absorbed(&self) -> u64;
+
+    /// Takes numbered changes over from the override log, all at once, together with the number
+    /// of the last. Those up to [`Store::absorbed`] are skipped, so that a replay does no harm.
+    fn absorb(&self, changes: &[(u64, OverrideChange)]) -> Result<()>;
+
     /// Counts changes: grows with every one, never repeats.
     fn sequence(&self) -> u64;
 
@@ -304,8 +354,13 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Returns when everything written so far survives a power loss.
     fn sync(&self) -> Result<()>;
 
-    /// Writes the whole content in the checkpoint format.
+    /// Writes the whole content in the checkpoint format, as of one moment.
     fn export(&self, out: &mut dyn io::Write) -> Result<()>;
+
+    /// Housekeeping, to be called after a checkpoint was written; the content stays the same.
+    fn maintain(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// Figures.
     fn status(&self) -> Result<StoreStatus>;
