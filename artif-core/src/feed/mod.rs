@@ -2,6 +2,13 @@
 
 mod definition;
 mod format;
+mod parse;
 
 pub use definition::{Feed, FeedId, Role, Scope};
-pub use format::{Column, Format, JsonPath, Where};
+pub use format::{
+    Column, Columns, Format, HeaderKey, Json, JsonPath, Min, Ndjson, UrlPart, ValueKind, Where,
+};
+pub use parse::{
+    MispAttribute, MispEvent, ParseLimits, ParseReport, Parsed, SkipReason, SkipSample, parse,
+    parse_misp_event,
+};
