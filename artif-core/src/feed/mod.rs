@@ -2,9 +2,14 @@
 
 mod definition;
 mod format;
-#[cfg_attr(not(feature = "fetch"), allow(dead_code, reason = "files need only a part"))]
-#[cfg_attr(all(feature = "fetch", not(test)), expect(dead_code, reason = "for the engine"))]
 pub(crate) mod source;
+pub(crate) mod parse;
 
 pub use definition::{Feed, FeedId, Role, Scope};
-pub use format::{Column, Format, JsonPath, Where};
+pub use format::{
+    Column, Columns, Format, HeaderKey, Json, JsonPath, Min, Ndjson, UrlPart, ValueKind, Where,
+};
+pub use parse::{
+    MispAttribute, MispEvent, ParseLimits, ParseReport, Parsed, SkipReason, SkipSample, parse,
+    parse_misp_event,
+};

@@ -50,6 +50,11 @@ impl PrefixSet {
         &self.v6
     }
 
+    /// The networks of both families, sorted.
+    pub(crate) fn into_parts(self) -> (Vec<Prefix4>, Vec<Prefix6>) {
+        (self.v4, self.v6)
+    }
+
     /// How many networks.
     ///
     /// ```

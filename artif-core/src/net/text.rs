@@ -1,0 +1,193 @@
+//! Addresses from bytes, as fast as feeds need it and as strict as the standard library.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The dotted-decimal address at the start of `text` and how many bytes it takes: four decimal
+/// octets of one to three digits without leading zeros. What follows is the caller's business,
+/// except that it is not a digit.
+#[inline]
+pub(crate) fn parse_v4_start(text: &[u8]) -> Option<(u32, usize)> {
+    let mut address = 0_u32;
+    let mut at = 0;
+    for octet in 0..4 {
+        if octet > 0 {
+            if *text.get(at)? != b'.' {
+                return None;
+            }
+            at += 1;
+        }
+        let first = text.get(at)?.wrapping_sub(b'0');
+        if first > 9 {
+            return None;
+        }
+        at += 1;
+        let mut value = u32::from(first);
+        for _ in 0..3 {
+            let Some(digit) = text.get(at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d <= 9) else {
+                break;
+            };
+            // A second digit after a zero, a fourth digit, or a value above 255.
+            value = value * 10 + u32::from(digit);
+            if first == 0 || value > 255 {
+                return None;
+            }
+            at += 1;
+        }
+        address = address << 8 | value;
+    }
+    Some((address, at))
+}
+
+/// Exactly the texts [`Ipv4Addr::from_str`](std::str::FromStr) reads.
+#[inline]
+pub(crate) fn parse_v4(text: &[u8]) -> Option<u32> {
+    parse_v4_start(text).filter(|(_, length)| *length == text.len()).map(|(address, _)| address)
+}
+
+/// Like [`parse_v4`], but octets may be padded with zeros to three digits and are decimal all the
+/// same.
+pub(crate) fn parse_v4_padded(text: &[u8]) -> Option<u32> {
+    let mut address = 0_u32;
+    let mut octets = 0;
+    for octet in text.split(|b| *b == b'.') {
+        octets += 1;
+        if octets > 4 || !(1..=3).contains(&octet.len()) || !octet.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let value = octet.iter().fold(0_u32, |value, b| value * 10 + u32::from(b - b'0'));
+        if value > 255 {
+            return None;
+        }
+        address = address << 8 | value;
+    }
+    (octets == 4).then_some(address)
+}
+
+/// Exactly the texts [`Ipv6Addr::from_str`](std::str::FromStr) reads (no zone ids).
+pub(crate) fn parse_v6(text: &[u8]) -> Option<Ipv6Addr> {
+    // The longest spelling is eight groups, the last two as dotted decimal.
+    if !(2..=45).contains(&text.len()) || !text.contains(&b':') {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Exactly the texts [`IpAddr::from_str`](std::str::FromStr) reads.
+#[inline]
+pub(crate) fn parse_address(text: &[u8]) -> Option<IpAddr> {
+    match parse_v4(text) {
+        Some(address) => Some(Ipv4Addr::from_bits(address).into()),
+        None => parse_v6(text).map(IpAddr::V6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn std_reads(text: &[u8]) -> Option<IpAddr> {
+        std::str::from_utf8(text).ok()?.parse().ok()
+    }
+
+    fn agrees(text: &[u8]) {
+        assert_eq!(parse_address(text), std_reads(text), "{:?}", String::from_utf8_lossy(text));
+        let v4 = std_reads(text).and_then(|a| match a {
+            IpAddr::V4(a) => Some(a.to_bits()),
+            IpAddr::V6(_) => None,
+        });
+        assert_eq!(parse_v4(text), v4, "{:?}", String::from_utf8_lossy(text));
+    }
+
+    #[test]
+    fn edges() {
+        for text in [
+            "0.0.0.0",
+            "255.255.255.255",
+            "256.0.0.1",
+            "1.2.3.4",
+            "1.2.3",
+            "1.2.3.",
+            "1.2.3.4.",
+            "1.2.3.4.5",
+            ".1.2.3.4",
+            "01.2.3.4",
+            "00.2.3.4",
+            "0.0.0.00",
+            "1.2.3.0000",
+            "1.2.3.1000",
+            "1.2.3.999",
+            "1..3.4",
+            "0x7f.0.0.1",
+            "",
+            "::",
+            "1::1.2.3.4",
+            "1:2:3:4:5:6:255.255.255.255",
+            "fe80::1%eth0",
+            "::ffff:1.2.3.04",
+            "12345::",
+            "\u{ff11}.2.3.4",
+            " 1.2.3.4",
+            "1.2.3.4 ",
+            "+1.2.3.4",
+            "0000:0000:0000:0000:0000:ffff:255.255.255.255",
+        ] {
+            agrees(text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn padded_octets_are_decimal() {
+        assert_eq!(parse_v4_padded(b"005.008.018.150"), Some(0x0508_1296));
+        assert_eq!(parse_v4_padded(b"010.000.000.001"), Some(0x0a00_0001));
+        assert_eq!(parse_v4_padded(b"1.2.3.4"), Some(0x0102_0304));
+        for bad in ["0005.1.1.1", "256.1.1.1", "1.1.1", "1.1.1.1.1", "1.1..1", "1.1.1.a", ""] {
+            assert_eq!(parse_v4_padded(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn any_v4(bits: u32) {
+            let text = Ipv4Addr::from_bits(bits).to_string();
+            prop_assert_eq!(parse_v4(text.as_bytes()), Some(bits));
+        }
+
+        #[test]
+        fn any_v6(bits: u128) {
+            agrees(Ipv6Addr::from_bits(bits).to_string().as_bytes());
+        }
+
+        #[test]
+        fn mutated(bits: u32, six: u128, at in 0_usize..40, byte: u8, how in 0..3) {
+            for text in [Ipv4Addr::from_bits(bits).to_string(), Ipv6Addr::from_bits(six).to_string()] {
+                let mut text = text.into_bytes();
+                let at = at % text.len();
+                match how {
+                    0 => text[at] = byte,
+                    1 => text.insert(at, byte),
+                    _ => { text.remove(at); }
+                }
+                agrees(&text);
+            }
+        }
+
+        #[test]
+        fn address_alphabet(text in "[0-9a-f.:]{0,20}") {
+            agrees(text.as_bytes());
+        }
+
+        #[test]
+        fn dotted(text in "[0-9]{0,4}(\\.[0-9]{0,4}){2,4}") {
+            agrees(text.as_bytes());
+        }
+
+        #[test]
+        fn any_bytes(text: Vec<u8>) {
+            agrees(&text);
+        }
+    }
+}
