@@ -76,3 +76,8 @@ pub(crate) fn seconds(time: DateTime<Utc>) -> Seconds {
 pub(crate) fn datetime(seconds: Seconds) -> DateTime<Utc> {
     DateTime::from_timestamp(i64::from(seconds), 0).unwrap_or_default()
 }
+
+/// A span of time as stored; longer ones become the longest.
+pub(crate) fn span(duration: std::time::Duration) -> Seconds {
+    Seconds::try_from(duration.as_secs()).unwrap_or(Seconds::MAX)
+}

@@ -1,10 +1,13 @@
 //! Feeds: what a list is called, where it comes from, how it is written, what it says.
 
+mod catalogue;
 mod definition;
 mod format;
-pub(crate) mod source;
 pub(crate) mod parse;
+pub(crate) mod source;
 
+pub use catalogue::Catalogue;
+pub(crate) use catalogue::FeedSpec;
 pub use definition::{Feed, FeedId, Role, Scope};
 pub use format::{
     Column, Columns, Format, HeaderKey, Json, JsonPath, Min, Ndjson, UrlPart, ValueKind, Where,

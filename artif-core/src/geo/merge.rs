@@ -2,14 +2,13 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use chrono::{DateTime, Utc};
 use rustc_hash::FxHashMap;
-use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::reader::{Database, Ranges};
+use super::table::GeoDatabase;
 use super::{GeoRecord, GeoTable};
 use crate::error::{Error, Result};
 
@@ -38,30 +37,6 @@ pub struct GeoSources {
     pub table: GeoTable,
     /// One entry for each file, the ASN database first.
     pub databases: Vec<GeoDatabase>,
-}
-
-/// What became of one database file.
-#[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
-pub struct GeoDatabase {
-    /// The file.
-    pub path: PathBuf,
-    /// The type it declares, such as `GeoLite2-ASN`; empty where it could not be read.
-    pub database_type: String,
-    /// When its publisher built it.
-    pub built: Option<DateTime<Utc>>,
-    /// Whether numbers and organisations were taken from it.
-    pub asn: bool,
-    /// Whether countries were taken from it.
-    pub country: bool,
-    /// Its distinct records.
-    pub records: usize,
-    /// Its ranges of both families, neighbours with the same record joined.
-    pub ranges: usize,
-    /// Damaged records that were passed over.
-    pub skipped: usize,
-    /// Why it is of no use, and what to do.
-    pub problem: Option<String>,
 }
 
 /// What a file is to give.

@@ -13,5 +13,5 @@ mod tests;
 mod tree;
 
 #[cfg(feature = "geo")]
-pub use merge::{GeoDatabase, GeoSources};
-pub use table::{Country, GeoRecord, GeoTable};
+pub use merge::GeoSources;
+pub use table::{Country, GeoDatabase, GeoRecord, GeoTable};

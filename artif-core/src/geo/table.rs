@@ -2,6 +2,10 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::net::canonical_address;
 
@@ -135,4 +139,28 @@ impl GeoTable {
 fn at<A: Ord>(starts: &[A], records: &[u32], address: &A) -> u32 {
     let after = starts.partition_point(|start| start <= address);
     after.checked_sub(1).and_then(|place| records.get(place)).copied().unwrap_or(0)
+}
+
+/// One database as it was loaded, or why it was not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct GeoDatabase {
+    /// The file.
+    pub path: PathBuf,
+    /// The type that its metadata names, such as `GeoLite2-ASN`; empty where it could not be read.
+    pub database_type: String,
+    /// When its publisher built it.
+    pub built: Option<DateTime<Utc>>,
+    /// Whether it gives autonomous systems.
+    pub asn: bool,
+    /// Whether it gives countries.
+    pub country: bool,
+    /// Distinct records.
+    pub records: usize,
+    /// Disjoint ranges.
+    pub ranges: usize,
+    /// Records that could not be decoded; their ranges know nothing.
+    pub skipped: usize,
+    /// Why it could not be used; `None` while all is well.
+    pub problem: Option<String>,
 }

@@ -1,37 +1,72 @@
-//! One process owns a data folder.
+//! One owner a data folder.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::files::create_folder;
 use crate::error::{Error, Result};
 
-/// Held as long as this process owns the folder.
+const LOCK: &str = "LOCK";
+/// Beside the lock, because where locks are mandatory (Windows) a locked file cannot be read.
+const OWNER: &str = "OWNER";
+
+/// Ownership of a data folder; given up when dropped, and by the system when the process ends.
+/// A crashed owner leaves nothing that has to be cleaned up.
 #[derive(Debug)]
 pub(crate) struct FolderLock {
     _file: File,
+    owner: PathBuf,
 }
 
 impl FolderLock {
+    /// Makes this process the owner of `dir`, which is created if need be.
     pub(crate) fn acquire(dir: &Path) -> Result<Self> {
-        let path = dir.join("ledger.lock");
+        create_folder(dir)?;
+        let path = dir.join(LOCK);
         let mut options = OpenOptions::new();
-        options.create(true).truncate(false).read(true).write(true);
+        options.create(true).truncate(false).write(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&path).map_err(|e| Error::io("open", &path, e))?;
+        let file = options.open(&path).map_err(|error| Error::io("opening", &path, error))?;
+        let owner = dir.join(OWNER);
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let pid = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
+                let pid = fs::read_to_string(&owner).ok().and_then(|text| text.trim().parse().ok());
                 return Err(Error::Locked { dir: dir.to_owned(), pid });
             }
-            Err(TryLockError::Error(e)) => return Err(Error::io("lock", &path, e)),
+            Err(TryLockError::Error(error)) => return Err(Error::io("locking", path, error)),
         }
-        // Who owns it is a courtesy to whoever is refused; the lock itself is what counts.
-        let _ = file.set_len(0);
-        let _ = file.rewind();
-        let _ = write!(file, "{}", std::process::id());
-        Ok(Self { _file: file })
+        fs::write(&owner, format!("{}\n", std::process::id()))
+            .map_err(|error| Error::io("writing", &owner, error))?;
+        Ok(Self { _file: file, owner })
+    }
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // The lock, not this note, decides; a note left behind misleads nobody.
+        let _ = fs::remove_file(&self.owner);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_owner_is_told_who_the_first_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("new").join("data");
+        let first = FolderLock::acquire(&data).unwrap();
+        let error = FolderLock::acquire(&data).unwrap_err();
+        assert_eq!(error.code(), "ARTIF_LOCKED");
+        let text = error.to_string();
+        assert!(
+            text.contains(&std::process::id().to_string()) && text.contains("Reader"),
+            "{text}"
+        );
+        drop(first);
+        FolderLock::acquire(&data).unwrap();
     }
 }

@@ -78,6 +78,15 @@ impl OverrideLog {
     /// assert_eq!(log.append(&[change]).unwrap(), first + 1);
     /// ```
     pub fn append(&self, changes: &[OverrideChange]) -> Result<u64> {
+        self.append_then(changes, || Ok(()))
+    }
+
+    /// Like [`Self::append`], then does `then` before another process may append.
+    pub(crate) fn append_then(
+        &self,
+        changes: &[OverrideChange],
+        then: impl FnOnce() -> Result<()>,
+    ) -> Result<u64> {
         for change in changes {
             match change {
                 OverrideChange::Put(entry) => record::check_override(entry)?,
@@ -108,7 +117,7 @@ impl OverrideLog {
             let _ = file.set_len(content.end as u64);
             fail(e)
         })?;
-        Ok(number)
+        then().map(|()| number)
     }
 
     /// The changes with numbers above `number`, in order.

@@ -137,6 +137,11 @@ impl Ledger {
         self.store.as_ref()
     }
 
+    /// The log through which overrides are changed.
+    pub(crate) fn override_log(&self) -> &OverrideLog {
+        &self.log
+    }
+
     /// Adds an override, in place of the one for the same network; durable on return.
     ///
     /// ```

@@ -7,7 +7,6 @@ mod text;
 
 pub use prefix::{Prefix, Prefix4, Prefix6, canonical_address};
 pub use set::PrefixSet;
-#[cfg(test)]
 pub(crate) use special::special_blocks;
 pub use special::{SpecialPurpose, special_purpose};
 pub(crate) use text::{parse_address, parse_v4, parse_v4_padded, parse_v4_start, parse_v6};

@@ -128,6 +128,9 @@ pub trait Scorer: Send + Sync + fmt::Debug {
     /// Its name in configuration and snapshots, such as `"classic"`.
     fn name(&self) -> &'static str;
 
+    /// How many days back a network that left all feeds still counts as a document.
+    fn horizon_days(&self) -> f64;
+
     /// Learns from all that is listed.
     fn fit(&self, input: &ScoreInput<'_>) -> Result<Box<dyn Model>>;
 

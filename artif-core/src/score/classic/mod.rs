@@ -161,6 +161,10 @@ impl Scorer for ClassicScorer {
         "classic"
     }
 
+    fn horizon_days(&self) -> f64 {
+        HORIZON_DAYS
+    }
+
     fn fit(&self, input: &ScoreInput<'_>) -> Result<Box<dyn Model>> {
         Ok(Box::new(self.learn(input)))
     }

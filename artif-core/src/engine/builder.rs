@@ -1,0 +1,198 @@
+//! Describing an engine.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::owner::{Engine, Holding, Shared};
+use super::refresh::Work;
+use super::switches::Switches;
+use crate::clock::{Clock, SystemClock, seconds, span};
+use crate::config::{Catalogue as CatalogueSource, Config};
+use crate::error::{Error, Result};
+use crate::feed::{Catalogue, Feed, FeedSpec};
+use crate::geo::GeoTable;
+use crate::ledger::{Ledger, LedgerOptions, MemoryStore, Store};
+use crate::overlay::Overlay;
+use crate::score;
+use crate::snapshot::{Input, Snapshot, compile};
+use crate::view::Answers;
+
+/// Describes an [`Engine`]; [`Self::build`] checks it all, after that lookups cannot fail.
+///
+/// ```
+/// use artif_core::{Engine, Feed, RefreshOptions, ReputationEngine};
+///
+/// let dir = tempfile::tempdir().unwrap();
+/// let list = dir.path().join("list.txt");
+/// std::fs::write(&list, "93.184.216.34\n").unwrap();
+///
+/// let engine = Engine::builder()
+///     .data(dir.path().join("data"))
+///     .feed(Feed::new("mine", &format!("file:{}", list.display())).unwrap())
+///     .build()
+///     .unwrap();
+/// engine.refresh(&RefreshOptions::default()).unwrap();
+/// assert!(engine.check("93.184.216.34".parse().unwrap()).is_active());
+/// ```
+#[derive(Debug, Default)]
+pub struct EngineBuilder {
+    config: Config,
+    data: Option<PathBuf>,
+    in_memory: bool,
+    feeds: Vec<Feed>,
+    catalogues: Vec<PathBuf>,
+    clock: Option<Arc<dyn Clock>>,
+}
+
+impl EngineBuilder {
+    /// Takes a configuration, from [`Config::load`] or made in code.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets the data folder, in place of the configuration's.
+    #[must_use]
+    pub fn data(mut self, dir: impl AsRef<Path>) -> Self {
+        self.data = Some(dir.as_ref().to_owned());
+        self
+    }
+
+    /// Keeps everything in memory: no folder, no lock, nothing left behind.
+    #[must_use]
+    pub fn in_memory(mut self) -> Self {
+        self.in_memory = true;
+        self
+    }
+
+    /// Adds a feed. With one, the built-in catalogue is used only if the configuration says so.
+    #[must_use]
+    pub fn feed(mut self, feed: Feed) -> Self {
+        self.feeds.push(feed);
+        self
+    }
+
+    /// Adds the feeds of a catalogue file, in place of the configuration's catalogues.
+    #[must_use]
+    pub fn catalogue(mut self, path: impl AsRef<Path>) -> Self {
+        self.catalogues.push(path.as_ref().to_owned());
+        self
+    }
+
+    /// Sets the clock, for replays and tests.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Opens the folder, becomes its owner, and starts to answer from its newest snapshot.
+    ///
+    /// Errors: [`Error::Config`], [`Error::Locked`] where another process owns the folder, and what
+    /// the ledger says where it can be neither opened nor rebuilt.
+    pub fn build(self) -> Result<Engine> {
+        let config = self.config;
+        config.validate()?;
+        let mut feeds = configured_feeds(&config, &self.catalogues, self.feeds)?;
+        let scorer = score::by_name(config.scoring.scorer.name()).ok_or_else(|| {
+            Error::config(format!("no scorer {:?} in this build", config.scoring.scorer.name()))
+        })?;
+        let clock: Arc<dyn Clock> = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        let dir = (!self.in_memory).then(|| self.data.unwrap_or_else(|| config.data.clone()));
+
+        let ledger = match &dir {
+            Some(dir) => {
+                Switches::load(dir)?.apply(&mut feeds);
+                Holding::Folder(Box::new(Ledger::open(dir, &LedgerOptions::default())?))
+            }
+            None => Holding::Memory(MemoryStore::new()),
+        };
+
+        let empty = compile(Input {
+            feeds: Vec::new(),
+            ids: &[],
+            store: &MemoryStore::new(),
+            geo: &GeoTable::default(),
+            databases: Vec::new(),
+            scorer,
+            now: seconds(clock.now()),
+            window: span(config.history.window),
+            retention: span(config.history.retention),
+            stale_after: u32::MAX,
+            triage_below: config.scoring.triage_below,
+            sequence: 0,
+            inputs: String::new(),
+        })?;
+        let empty = Snapshot::from_bytes(empty.bytes)?;
+        let answers = Arc::new(Answers::new(dir.as_deref(), empty, Arc::clone(&clock)));
+        if let Some(dir) = &dir {
+            mend_overlay(dir, ledger.store())?;
+            take_up(&answers);
+        }
+        Engine::start(Shared {
+            config,
+            feeds: Mutex::new(feeds),
+            dir,
+            ledger,
+            answers,
+            clock,
+            scorer,
+            work: Mutex::new(Work::default()),
+        })
+    }
+}
+
+/// Starts from what is published. A first start has nothing, and a snapshot of another format or a
+/// damaged one is replaced by the next refresh: neither keeps the engine from opening.
+fn take_up(answers: &Answers) {
+    match answers.follow() {
+        Ok(_) | Err(Error::NoSnapshot { .. }) => {}
+        Err(error) => tracing::warn!(%error, "starting without the published snapshot"),
+    }
+}
+
+/// Writes the overlay anew from the ledger where the file is damaged.
+fn mend_overlay(dir: &Path, store: &dyn Store) -> Result<()> {
+    if let Err(error) = Overlay::load(dir) {
+        tracing::warn!(%error, "writing the overrides anew from the ledger");
+        Overlay::new(store.overrides()?).publish(dir)?;
+    }
+    Ok(())
+}
+
+/// All feeds of a configuration, switched as it says.
+pub(crate) fn configured_feeds(
+    config: &Config,
+    catalogues: &[PathBuf],
+    own: Vec<Feed>,
+) -> Result<Vec<Feed>> {
+    let mut feeds = own;
+    let named = config.feed_sections::<FeedSpec>()?;
+    for spec in named {
+        feeds.push(spec.into_feed(config.base())?);
+    }
+    if !catalogues.is_empty() {
+        for path in catalogues {
+            feeds.extend(Catalogue::load(path)?.feeds);
+        }
+    } else if config.catalogue.is_some() || feeds.is_empty() {
+        for source in config.catalogues() {
+            feeds.extend(match source {
+                CatalogueSource::Default => Catalogue::embedded()?.feeds,
+                CatalogueSource::File(path) => Catalogue::load(path)?.feeds,
+            });
+        }
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for feed in &mut feeds {
+        if !seen.insert(feed.id.clone()) {
+            return Err(Error::config(format!(
+                "feed {:?} is there twice: give one of them another id",
+                feed.id
+            )));
+        }
+        feed.enabled = config.feeds.is_enabled(&feed.id, feed.enabled);
+    }
+    Ok(feeds)
+}

@@ -1,0 +1,93 @@
+//! Engines: the owner of a data folder, and readers of its snapshots.
+
+mod builder;
+mod follow;
+mod overrides;
+mod owner;
+mod publication;
+mod reader;
+mod refresh;
+mod status;
+mod switches;
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+
+use crate::clock::datetime;
+use crate::explain::{Evidence, Explanation, PastReputation};
+use crate::feed::Feed;
+use crate::ledger::FeedHead;
+use crate::reputation::Reputation;
+use crate::snapshot::SnapshotFeed;
+
+pub use builder::EngineBuilder;
+pub use overrides::Overrides;
+pub use owner::Engine;
+pub use reader::Reader;
+pub use refresh::{
+    FeedReport, Outcome, RefreshEvent, RefreshOptions, RefreshReport, RefreshTimings,
+};
+pub use status::{SnapshotStatus, Status};
+
+/// What an application asks. Lookups never block, fail or touch disk or network; all of it can be
+/// called from any thread.
+///
+/// ```
+/// use std::sync::Arc;
+/// use artif_core::{Engine, ReputationEngine};
+///
+/// let engine: Arc<dyn ReputationEngine> = Arc::new(Engine::in_memory().unwrap());
+/// assert_eq!(engine.check("8.8.8.8".parse().unwrap()).score(), 100.0);
+/// ```
+pub trait ReputationEngine: Send + Sync {
+    /// Answers for one address.
+    fn check(&self, ip: IpAddr) -> Reputation;
+
+    /// Answers for many, in the same order and from the same moment's knowledge unless a new
+    /// snapshot arrives meanwhile.
+    fn check_many(&self, ips: &[IpAddr]) -> Vec<Reputation> {
+        ips.iter().map(|ip| self.check(*ip)).collect()
+    }
+
+    /// Answers with all reasons. May take microseconds.
+    fn explain(&self, ip: IpAddr) -> Explanation;
+
+    /// Every listing of the address within the retention: active ones first, then by time.
+    fn history(&self, ip: IpAddr) -> Vec<Evidence>;
+
+    /// What was known of the address at a moment in the past.
+    fn check_at(&self, ip: IpAddr, at: DateTime<Utc>) -> PastReputation;
+
+    /// How the engine is.
+    fn status(&self) -> Status;
+}
+
+/// Feeds as configured, with their states in the ledger.
+fn feeds_now(feeds: &[Feed], heads: &[FeedHead]) -> Vec<SnapshotFeed> {
+    let state = |feed: &Feed| {
+        let at = heads.binary_search_by(|head| head.feed.cmp(&feed.id)).ok()?;
+        heads.get(at)
+    };
+    feeds
+        .iter()
+        .map(|feed| {
+            let head = state(feed);
+            SnapshotFeed {
+                id: feed.id.to_string(),
+                name: feed.name.clone(),
+                provider: feed.provider.clone(),
+                source_group: feed.source_group.clone(),
+                categories: feed.categories,
+                threat_level: feed.threat_level,
+                role: feed.role,
+                reliability: feed.reliability(),
+                enabled: feed.enabled,
+                count: head.map_or(0, |head| head.count),
+                first_loaded: head.map(|head| datetime(head.first_loaded)),
+                confirmed: head.map(|head| datetime(head.confirmed)),
+                stale: head.and_then(|head| head.stale.clone()),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,77 @@
+//! Changing overrides, from the owner or from any other process.
+
+use std::path::Path;
+
+use crate::error::Result;
+use crate::ledger::{Override, OverrideChange, OverrideLog};
+use crate::net::Prefix;
+use crate::overlay::Overlay;
+
+/// Logs a change durably, then makes it count: publishes the overlay with it. The log's lock makes
+/// changes of several processes follow one another.
+pub(crate) fn change(dir: &Path, log: &OverrideLog, change: OverrideChange) -> Result<()> {
+    log.append_then(&[change.clone()], || {
+        let mut entries = Overlay::load(dir)?.entries().to_vec();
+        entries.retain(|entry| entry.prefix != change.prefix());
+        if let OverrideChange::Put(entry) = change {
+            entries.push(entry);
+        }
+        Overlay::new(entries).publish(dir)
+    })
+    .map(drop)
+}
+
+/// The overrides of a data folder, changed without owning it: what the command line does beside a
+/// running service. The owner takes the changes into its ledger with its next refresh.
+///
+/// ```
+/// use artif_core::ledger::{Override, OverrideAction};
+/// use artif_core::Overrides;
+///
+/// let dir = tempfile::tempdir().unwrap();
+/// let overrides = Overrides::open(dir.path()).unwrap();
+/// let prefix = "198.51.100.0/24".parse().unwrap();
+/// overrides.add(Override::new(prefix, OverrideAction::Block, chrono::Utc::now())).unwrap();
+/// assert_eq!(overrides.list().unwrap().len(), 1);
+/// assert!(overrides.remove(prefix, "ana", chrono::Utc::now()).unwrap());
+/// ```
+#[derive(Debug)]
+pub struct Overrides {
+    dir: std::path::PathBuf,
+    log: OverrideLog,
+}
+
+impl Overrides {
+    /// The overrides of `dir`.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
+        let dir = dir.as_ref().to_owned();
+        let log = OverrideLog::open(&dir)?;
+        Ok(Self { dir, log })
+    }
+
+    /// Adds one, in place of the one for the same network. When this returns it survives a power
+    /// loss; in every process it counts within a second.
+    pub fn add(&self, entry: Override) -> Result<()> {
+        change(&self.dir, &self.log, OverrideChange::Put(entry))
+    }
+
+    /// Removes the one for exactly this network; says whether there was one.
+    pub fn remove(
+        &self,
+        prefix: Prefix,
+        author: &str,
+        at: chrono::DateTime<chrono::Utc>,
+    ) -> Result<bool> {
+        let found = self.list()?.iter().any(|entry| entry.prefix == prefix);
+        if found {
+            let author = author.to_owned();
+            change(&self.dir, &self.log, OverrideChange::Remove { prefix, author, at })?;
+        }
+        Ok(found)
+    }
+
+    /// All of them, sorted by network, expired ones too.
+    pub fn list(&self) -> Result<Vec<Override>> {
+        Ok(Overlay::load(&self.dir)?.entries().to_vec())
+    }
+}

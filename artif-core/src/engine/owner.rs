@@ -1,0 +1,215 @@
+//! The owner of a data folder.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use super::builder::EngineBuilder;
+use super::follow::Follower;
+use super::refresh::{RefreshOptions, RefreshReport, Work};
+use super::status::Status;
+use super::{ReputationEngine, feeds_now};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::explain::{self, Evidence, Explanation, PastReputation};
+use crate::feed::{Feed, FeedId};
+use crate::ledger::{Ledger, MemoryStore, Override, OverrideChange, Store};
+use crate::net::Prefix;
+use crate::overlay::Overlay;
+use crate::reputation::Reputation;
+use crate::score::{self, Scorer};
+use crate::view::Answers;
+
+/// The owner of a data folder: refreshes feeds, keeps the ledger, publishes snapshots, answers.
+/// There is one owner a folder; other processes use a [`crate::Reader`].
+///
+/// ```no_run
+/// use artif_core::{Engine, RefreshOptions, ReputationEngine};
+///
+/// let engine = Engine::builder().data("/var/lib/artif").build()?;
+/// let report = engine.refresh(&RefreshOptions::default())?;
+/// println!("{} feeds", report.feeds.len());
+/// println!("{}", engine.check("192.0.2.1".parse().unwrap()).verdict());
+/// # Ok::<(), artif_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) shared: Arc<Shared>,
+    _follower: Option<Follower>,
+}
+
+/// What refreshes and answers have in common.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) feeds: Mutex<Vec<Feed>>,
+    pub(super) dir: Option<PathBuf>,
+    pub(super) ledger: Holding,
+    pub(super) answers: Arc<Answers>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) scorer: &'static dyn Scorer,
+    /// Held during a refresh: there is one at a time.
+    pub(super) work: Mutex<Work>,
+}
+
+/// The ledger, in a folder or in memory.
+#[derive(Debug)]
+pub(super) enum Holding {
+    Folder(Box<Ledger>),
+    Memory(MemoryStore),
+}
+
+impl Holding {
+    pub(super) fn store(&self) -> &dyn Store {
+        match self {
+            Self::Folder(ledger) => ledger.store(),
+            Self::Memory(store) => store,
+        }
+    }
+}
+
+impl Engine {
+    /// Starts to describe an engine.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    /// An engine without a folder, for tests and for services that load their feeds at each start.
+    pub fn in_memory() -> Result<Self> {
+        Self::builder().in_memory().build()
+    }
+
+    pub(super) fn start(shared: Shared) -> Result<Self> {
+        let follower = match shared.dir {
+            Some(_) => Some(Follower::start(Arc::clone(&shared.answers))?),
+            None => None,
+        };
+        Ok(Self { shared: Arc::new(shared), _follower: follower })
+    }
+
+    /// Fetches feeds, commits what changed, and publishes a new snapshot if an answer may differ.
+    /// Answers go on meanwhile. A feed that fails keeps its last good content; the report says so.
+    ///
+    /// Errors: only what concerns all feeds, such as a ledger that cannot be written.
+    pub fn refresh(&self, options: &RefreshOptions) -> Result<RefreshReport> {
+        super::refresh::refresh(&self.shared, options)
+    }
+
+    /// The feeds as configured.
+    pub fn feeds(&self) -> Vec<Feed> {
+        self.shared.feeds().clone()
+    }
+
+    /// Enables or disables a feed for this folder, beyond this process's life. It takes effect with
+    /// the next refresh.
+    ///
+    /// Errors: [`Error::UnknownFeed`].
+    pub fn enable_feed(&self, id: &FeedId, enabled: bool) -> Result<()> {
+        let mut feeds = self.shared.feeds();
+        let Some(feed) = feeds.iter_mut().find(|feed| feed.id == *id) else {
+            return Err(Error::UnknownFeed { id: id.to_string() });
+        };
+        if let Some(dir) = &self.shared.dir {
+            super::switches::Switches::change(dir, id, enabled)?;
+        }
+        feed.enabled = enabled;
+        Ok(())
+    }
+
+    /// Adds an override, in place of the one for the same network. When this returns it survives a
+    /// power loss and counts in this process; in every other it does within a second.
+    pub fn add_override(&self, entry: Override) -> Result<()> {
+        self.shared.change_overrides(OverrideChange::Put(entry))
+    }
+
+    /// Removes the override for exactly this network; says whether there was one.
+    pub fn remove_override(&self, prefix: Prefix, author: &str) -> Result<bool> {
+        if !self.overrides().iter().any(|entry| entry.prefix == prefix) {
+            return Ok(false);
+        }
+        let at = self.shared.clock.now();
+        let change = OverrideChange::Remove { prefix, author: author.to_owned(), at };
+        self.shared.change_overrides(change).map(|()| true)
+    }
+
+    /// All overrides, sorted by network, expired ones too.
+    pub fn overrides(&self) -> Vec<Override> {
+        self.shared.answers.load().overlay.entries().to_vec()
+    }
+
+    /// The folder; `None` in memory.
+    pub fn data(&self) -> Option<&Path> {
+        self.shared.dir.as_deref()
+    }
+
+    /// The configuration it was built with.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+}
+
+impl Shared {
+    pub(super) fn feeds(&self) -> std::sync::MutexGuard<'_, Vec<Feed>> {
+        self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change_overrides(&self, change: OverrideChange) -> Result<()> {
+        match (&self.dir, &self.ledger) {
+            (Some(dir), Holding::Folder(ledger)) => {
+                super::overrides::change(dir, ledger.override_log(), change)?;
+                ledger.absorb_pending()?;
+                self.answers.follow().map(drop)
+            }
+            (_, ledger) => {
+                let store = ledger.store();
+                store.absorb(&[(store.absorbed() + 1, change)])?;
+                self.answers.exchange_overlay(Overlay::new(store.overrides()?));
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes into the ledger what this or another process wrote to the override log.
+    pub(super) fn absorb_overrides(&self) -> Result<()> {
+        match &self.ledger {
+            Holding::Folder(ledger) => ledger.absorb_pending().map(drop),
+            Holding::Memory(_) => Ok(()),
+        }
+    }
+}
+
+impl ReputationEngine for Engine {
+    fn check(&self, ip: IpAddr) -> Reputation {
+        self.shared.answers.check(ip)
+    }
+
+    fn explain(&self, ip: IpAddr) -> Explanation {
+        explain::explain(self.check(ip), score::by_name)
+    }
+
+    fn history(&self, ip: IpAddr) -> Vec<Evidence> {
+        explain::evidence(&self.shared.answers.load(), ip)
+    }
+
+    fn check_at(&self, ip: IpAddr, at: DateTime<Utc>) -> PastReputation {
+        explain::check_at(&self.shared.answers.load(), ip, at)
+    }
+
+    fn status(&self) -> Status {
+        let mut status = Status::of_view(&self.shared.answers.load(), self.data());
+        status.owner = true;
+        match self.shared.ledger.store().status() {
+            Ok(ledger) => status.ledger = Some(ledger),
+            Err(error) => tracing::error!(%error, "the ledger gives no status"),
+        }
+        match self.shared.ledger.store().heads() {
+            Ok(heads) => status.feeds = feeds_now(&self.shared.feeds(), &heads),
+            Err(error) => tracing::error!(%error, "the ledger gives no feed states"),
+        }
+        status.find_problems();
+        status
+    }
+}

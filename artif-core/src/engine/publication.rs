@@ -1,0 +1,156 @@
+//! Compiling and publishing, when an answer may differ from the published one's.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::feeds_now;
+use super::owner::{Holding, Shared};
+use super::refresh::{RefreshEvent, Work};
+use crate::clock::{Seconds, seconds, span};
+use crate::error::{Error, Result};
+use crate::feed::Feed;
+use crate::geo::GeoSources;
+use crate::ledger::FeedHead;
+use crate::snapshot::{self, Compiled, Input, Snapshot, compile};
+
+/// What became of it, and how long it took.
+#[derive(Debug, Default)]
+pub(super) struct Published {
+    pub(super) published: bool,
+    pub(super) geo: Duration,
+    pub(super) compile: Duration,
+    pub(super) publish: Duration,
+}
+
+/// Compiles and publishes a snapshot unless the current one would give the same answers.
+pub(super) fn publish_if_needed(
+    shared: &Shared,
+    work: &mut Work,
+    feeds: &[Feed],
+    now: Seconds,
+    forced: bool,
+    progress: &dyn Fn(RefreshEvent<'_>),
+) -> Result<Published> {
+    let mut done = Published::default();
+    let heads = shared.ledger.store().heads()?;
+    let asn = shared.config.geo.asn.as_deref();
+    let country = shared.config.geo.country.as_deref();
+    let geo_identity = GeoSources::identity(asn, country);
+    let inputs = inputs(shared, feeds, &heads, geo_identity);
+    if !forced && is_current(shared, &inputs, now) {
+        return Ok(done);
+    }
+    progress(RefreshEvent::Compiling);
+    let geo_started = Instant::now();
+    let geo = match &work.geo {
+        Some((identity, geo)) if *identity == geo_identity => Arc::clone(geo),
+        _ => Arc::new(GeoSources::load(asn, country)),
+    };
+    work.geo = Some((geo_identity, Arc::clone(&geo)));
+    done.geo = geo_started.elapsed();
+
+    let sequence = next_sequence(shared);
+    let taking_part: Vec<Feed> = feeds.iter().filter(|feed| feed.enabled).cloned().collect();
+    let ids: Vec<_> = taking_part.iter().map(|feed| feed.id.clone()).collect();
+    let input = Input {
+        feeds: feeds_now(&taking_part, &heads),
+        ids: &ids,
+        store: shared.ledger.store(),
+        geo: &geo.table,
+        databases: geo.databases.clone(),
+        scorer: shared.scorer,
+        now,
+        window: span(shared.config.history.window),
+        retention: span(shared.config.history.retention),
+        stale_after: span(shared.config.snapshot.stale_after),
+        triage_below: shared.config.scoring.triage_below,
+        sequence,
+        inputs,
+    };
+    let Some(dir) = shared.dir.as_deref() else {
+        let started = Instant::now();
+        let compiled = compile(input)?;
+        shared.answers.exchange_snapshot(Snapshot::from_bytes(compiled.bytes)?);
+        done.compile = started.elapsed();
+        done.published = true;
+        return Ok(done);
+    };
+    // The ledger is made durable on one core while the other compiles.
+    let (compiled, checkpoint) = std::thread::scope(|scope| {
+        let checkpoint = scope.spawn(|| match &shared.ledger {
+            Holding::Folder(ledger) => ledger.checkpoint().map(drop),
+            Holding::Memory(_) => Ok(()),
+        });
+        let started = Instant::now();
+        let compiled = compile(input);
+        done.compile = started.elapsed();
+        let started = Instant::now();
+        let checkpoint = checkpoint.join().unwrap_or_else(|_| {
+            Err(Error::Invalid { what: "checkpoint", reason: "its thread panicked".to_owned() })
+        });
+        done.publish = started.elapsed();
+        (compiled, checkpoint)
+    });
+    let started = Instant::now();
+    progress(RefreshEvent::Publishing);
+    publish(shared, dir, sequence, &compiled?)?;
+    done.publish += started.elapsed();
+    done.published = true;
+    // Answers are as new as can be even where the ledger's disk is in trouble.
+    checkpoint.map(|()| done)
+}
+
+fn publish(shared: &Shared, dir: &Path, sequence: u64, compiled: &Compiled) -> Result<()> {
+    let keep = shared.config.snapshot.keep as usize;
+    let path = snapshot::publish(dir, sequence, &compiled.bytes, keep)?;
+    // Once, here, so that no reader has to read all of it.
+    Snapshot::open(&path)?.verify()?;
+    shared.answers.follow()?;
+    tracing::info!(
+        snapshot = sequence,
+        active = compiled.counts.active,
+        historical = compiled.counts.historical,
+        bytes = compiled.bytes.len(),
+        "published"
+    );
+    Ok(())
+}
+
+fn next_sequence(shared: &Shared) -> u64 {
+    let current = shared.answers.load().snapshot.header().sequence;
+    let on_disk = shared.dir.as_deref().map_or(0, snapshot::newest_sequence);
+    current.max(on_disk) + 1
+}
+
+/// Whether the published snapshot still says what a new one would.
+fn is_current(shared: &Shared, inputs: &str, now: Seconds) -> bool {
+    let view = shared.answers.load();
+    let meta = view.snapshot.meta();
+    let created = seconds(view.created());
+    let recompile_after = span(shared.config.snapshot.recompile_after);
+    view.snapshot.header().sequence != 0
+        && meta.inputs == inputs
+        && now < created.saturating_add(recompile_after)
+        && meta.next_edge.is_none_or(|edge| now < edge)
+}
+
+/// Digest of all that a snapshot depends on but the clock.
+fn inputs(shared: &Shared, feeds: &[Feed], heads: &[FeedHead], geo: u128) -> String {
+    let mut hash = Xxh3::new();
+    let mut add = |text: &str| {
+        hash.update(&(text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    };
+    add(env!("CARGO_PKG_VERSION"));
+    add(&format!("{} {:?} {:?}", geo, shared.config.scoring, shared.config.history));
+    for feed in feeds.iter().filter(|feed| feed.enabled) {
+        add(&format!("{feed:?}"));
+    }
+    for head in heads {
+        add(&format!("{} {} {}", head.feed, head.generation, head.stale.is_some()));
+    }
+    format!("{:032x}", hash.digest128())
+}

@@ -1,0 +1,82 @@
+//! Answers from a folder that another process owns.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::ReputationEngine;
+use super::follow::Follower;
+use super::status::Status;
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Error, Result};
+use crate::explain::{self, Evidence, Explanation, PastReputation};
+use crate::reputation::Reputation;
+use crate::score;
+use crate::snapshot::{self, Snapshot};
+use crate::view::Answers;
+
+/// Answers from the snapshots of a data folder, and follows new ones. Any number of processes may
+/// read one folder; they share the snapshot's memory. Needs neither ledger nor network.
+///
+/// ```no_run
+/// use artif_core::{Reader, ReputationEngine};
+///
+/// let reader = Reader::open("/var/lib/artif")?;
+/// println!("{}", reader.check("192.0.2.1".parse().unwrap()).verdict());
+/// # Ok::<(), artif_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Reader {
+    answers: Arc<Answers>,
+    _follower: Follower,
+}
+
+impl Reader {
+    /// Opens the current snapshot of `dir` and starts to follow the folder.
+    ///
+    /// Errors: [`Error::NoSnapshot`] where no owner has published one yet, [`Error::Snapshot`] and
+    /// [`Error::SnapshotVersion`] where it cannot be read.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(dir.as_ref(), Arc::new(SystemClock))
+    }
+
+    /// Like [`Self::open`], with another clock.
+    pub fn open_with(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        let path =
+            snapshot::current(dir)?.ok_or_else(|| Error::NoSnapshot { dir: dir.to_owned() })?;
+        let answers = Arc::new(Answers::new(Some(dir), Snapshot::open(&path)?, clock));
+        answers.follow()?;
+        let follower = Follower::start(Arc::clone(&answers))?;
+        Ok(Self { answers, _follower: follower })
+    }
+
+    /// Takes up what was published meanwhile at once, instead of within the quarter of a second
+    /// that it takes by itself. Says whether there was anything.
+    pub fn reload(&self) -> Result<bool> {
+        self.answers.follow()
+    }
+}
+
+impl ReputationEngine for Reader {
+    fn check(&self, ip: IpAddr) -> Reputation {
+        self.answers.check(ip)
+    }
+
+    fn explain(&self, ip: IpAddr) -> Explanation {
+        explain::explain(self.answers.check(ip), score::by_name)
+    }
+
+    fn history(&self, ip: IpAddr) -> Vec<Evidence> {
+        explain::evidence(&self.answers.load(), ip)
+    }
+
+    fn check_at(&self, ip: IpAddr, at: DateTime<Utc>) -> PastReputation {
+        explain::check_at(&self.answers.load(), ip, at)
+    }
+
+    fn status(&self) -> Status {
+        Status::of_view(&self.answers.load(), self.answers.dir())
+    }
+}

@@ -1,0 +1,521 @@
+//! A refresh: fetch, parse, commit, then compile and publish if an answer may differ.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::owner::Shared;
+use super::publication::{self, Published};
+use super::status::SnapshotStatus;
+use crate::clock::{Seconds, seconds, span};
+use crate::error::{Error, Result};
+use crate::feed::source::{self, Body, Fetched};
+use crate::feed::{Feed, FeedId, ParseLimits, ParseReport, Parsed, Scope, parse};
+use crate::geo::GeoSources;
+use crate::ledger::{Commit, FeedHead, Generation, Store, Validators};
+
+/// Bumped when the same bytes would be parsed to something else than before.
+const PARSER: u32 = 1;
+
+/// What a refresh is to do.
+///
+/// ```
+/// use artif_core::RefreshOptions;
+///
+/// let options = RefreshOptions::default().feed("spamhaus-drop-v4".parse().unwrap());
+/// assert_eq!(options.feeds.len(), 1);
+/// ```
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct RefreshOptions {
+    /// The feeds to fetch; none stands for all that are enabled.
+    pub feeds: Vec<FeedId>,
+    /// Called as things happen, from the thread that refreshes.
+    pub progress: Option<Arc<dyn Fn(RefreshEvent<'_>) + Send + Sync>>,
+    /// Set it from any thread to stop. What was committed by then stays, each feed whole.
+    pub cancel: Option<Arc<AtomicBool>>,
+}
+
+impl RefreshOptions {
+    /// Fetches this feed, and no others than those named so.
+    ///
+    /// ```
+    /// # use artif_core::RefreshOptions;
+    /// assert!(RefreshOptions::default().feeds.is_empty());
+    /// ```
+    #[must_use]
+    pub fn feed(mut self, id: FeedId) -> Self {
+        self.feeds.push(id);
+        self
+    }
+
+    /// Calls `progress` as things happen.
+    ///
+    /// ```
+    /// # use artif_core::RefreshOptions;
+    /// let options = RefreshOptions::default().progress(|event| drop(event));
+    /// assert!(options.progress.is_some());
+    /// ```
+    #[must_use]
+    pub fn progress(mut self, progress: impl Fn(RefreshEvent<'_>) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Arc::new(progress));
+        self
+    }
+
+    /// Stops once `cancel` is set.
+    ///
+    /// ```
+    /// # use artif_core::RefreshOptions;
+    /// let options = RefreshOptions::default().cancel(Default::default());
+    /// assert!(options.cancel.is_some());
+    /// ```
+    #[must_use]
+    pub fn cancel(mut self, cancel: Arc<AtomicBool>) -> Self {
+        self.cancel = Some(cancel);
+        self
+    }
+}
+
+impl fmt::Debug for RefreshOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshOptions")
+            .field("feeds", &self.feeds)
+            .field("progress", &self.progress.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What happens during a refresh.
+///
+/// ```
+/// use artif_core::RefreshEvent;
+/// assert!(matches!(RefreshEvent::Compiling, RefreshEvent::Compiling));
+/// ```
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum RefreshEvent<'a> {
+    /// So many feeds are to be fetched.
+    Started {
+        /// How many.
+        feeds: usize,
+    },
+    /// Bytes of a feed arrived.
+    Received {
+        /// The feed.
+        feed: &'a FeedId,
+        /// So many by now.
+        bytes: u64,
+        /// Of so many, where the server says so.
+        total: Option<u64>,
+    },
+    /// A feed is done.
+    Feed(&'a FeedReport),
+    /// The snapshot is being compiled.
+    Compiling,
+    /// The snapshot is being written.
+    Publishing,
+}
+
+/// What became of a feed.
+///
+/// ```
+/// assert_ne!(artif_core::Outcome::Loaded, artif_core::Outcome::Failed);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Its new content is in the ledger.
+    Loaded,
+    /// It has not changed.
+    Unchanged,
+    /// It could not be fetched or read; the last good content stays.
+    Failed,
+    /// Its new content looked wrong; the last good content stays.
+    Refused,
+}
+
+/// What became of one feed.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct FeedReport {
+    /// The feed.
+    pub feed: FeedId,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why it failed or was refused.
+    pub error: Option<String>,
+    /// What was read, where anything was.
+    pub parse: Option<ParseReport>,
+    /// What changed, where anything did.
+    pub commit: Option<Commit>,
+}
+
+/// Where the time of a refresh went, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[non_exhaustive]
+pub struct RefreshTimings {
+    /// Fetching, parsing and committing, which overlap.
+    pub feeds: u64,
+    /// Loading the geo databases.
+    pub geo: u64,
+    /// Compiling.
+    pub compile: u64,
+    /// Writing ledger, checkpoint and snapshot to disk for good.
+    pub publish: u64,
+    /// All of it.
+    pub total: u64,
+}
+
+/// What a refresh did.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct RefreshReport {
+    /// Every feed that was to be fetched, in the order of the configuration.
+    pub feeds: Vec<FeedReport>,
+    /// Ended listings forgotten because they passed the retention.
+    pub expired: u64,
+    /// Whether a new snapshot was published.
+    pub published: bool,
+    /// The snapshot that answers now.
+    pub snapshot: SnapshotStatus,
+    /// Where the time went.
+    pub timings: RefreshTimings,
+}
+
+impl RefreshReport {
+    /// How many feeds had this outcome.
+    ///
+    /// ```
+    /// use artif_core::{Engine, Feed, Outcome, RefreshOptions};
+    /// let feed = Feed::new("gone", "file:/no/such/file").unwrap();
+    /// let engine = Engine::builder().in_memory().feed(feed).build().unwrap();
+    /// let report = engine.refresh(&RefreshOptions::default()).unwrap();
+    /// assert_eq!(report.count(Outcome::Failed), 1);
+    /// ```
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.feeds.iter().filter(|feed| feed.outcome == outcome).count()
+    }
+}
+
+/// What one refresh leaves for the next.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    /// The databases as loaded, with the identity of their files.
+    pub(super) geo: Option<(u128, Arc<GeoSources>)>,
+}
+
+/// What arrived for a feed and waits to be parsed.
+struct Arrived {
+    place: usize,
+    body: Box<Body>,
+    validators: Validators,
+}
+
+/// What a feed's document turned out to be.
+enum Content {
+    /// The validators are `None` where the server sent no document, so that the old ones hold.
+    Unchanged(Option<Validators>),
+    New(Box<Parsed>, Validators),
+}
+
+pub(super) fn refresh(shared: &Shared, options: &RefreshOptions) -> Result<RefreshReport> {
+    let mut work = shared.work.lock().unwrap_or_else(PoisonError::into_inner);
+    let started = Instant::now();
+    let mut timings = RefreshTimings::default();
+    shared.absorb_overrides()?;
+    if let Err(error) = shared.answers.follow() {
+        // Before the first snapshot there is none to follow; anything else the follower reports.
+        tracing::debug!(%error, "nothing to take up before this refresh");
+    }
+
+    let all = shared.feeds().clone();
+    let chosen = choose(&all, options)?;
+    let progress = |event: RefreshEvent<'_>| {
+        if let Some(progress) = &options.progress {
+            progress(event);
+        }
+    };
+    progress(RefreshEvent::Started { feeds: chosen.len() });
+    let now = seconds(shared.clock.now());
+    let reports = take_in(shared, options, &chosen, now, &progress)?;
+    timings.feeds = millis(started.elapsed());
+
+    let retention = span(shared.config.history.retention);
+    let expired = shared.ledger.store().expire(now.saturating_sub(retention))?;
+
+    let Published { published, geo, compile, publish } =
+        publication::publish_if_needed(shared, &mut work, &all, now, expired > 0, &progress)?;
+    timings.geo = millis(geo);
+    timings.compile = millis(compile);
+    timings.publish = millis(publish);
+    timings.total = millis(started.elapsed());
+    let snapshot = SnapshotStatus::of_view(&shared.answers.load());
+    Ok(RefreshReport { feeds: reports, expired, published, snapshot, timings })
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn parse_limits(config: &crate::config::Parse) -> ParseLimits {
+    ParseLimits {
+        max_line: config.max_line,
+        max_entries: config.max_entries,
+        shortest_v4: config.v4_floor,
+        shortest_v6: config.v6_floor,
+        ..ParseLimits::default()
+    }
+}
+
+fn choose<'a>(all: &'a [Feed], options: &RefreshOptions) -> Result<Vec<&'a Feed>> {
+    if options.feeds.is_empty() {
+        return Ok(all.iter().filter(|feed| feed.enabled).collect());
+    }
+    let find = |id: &FeedId| all.iter().find(|feed| feed.id == *id);
+    let named = options.feeds.iter();
+    named.map(|id| find(id).ok_or_else(|| Error::UnknownFeed { id: id.to_string() })).collect()
+}
+
+/// Fetches and parses on other threads, commits on this one, in the order of arrival.
+fn take_in(
+    shared: &Shared,
+    options: &RefreshOptions,
+    feeds: &[&Feed],
+    now: Seconds,
+    progress: &dyn Fn(RefreshEvent<'_>),
+) -> Result<Vec<FeedReport>> {
+    let never = AtomicBool::new(false);
+    let cancel = options.cancel.as_deref().unwrap_or(&never);
+    let limits = parse_limits(&shared.config.parse);
+    let mut heads = Vec::with_capacity(feeds.len());
+    let mut requests = Vec::with_capacity(feeds.len());
+    for feed in feeds {
+        let head = shared.ledger.store().head(&feed.id)?;
+        // What the server calls unchanged is only so if it would be parsed as it was.
+        let parser = parser_id(feed, &limits);
+        let known = head.as_ref().map(|head| &head.validators);
+        let validators = known.filter(|v| v.content.is_some_and(|c| parsed_by(c, parser))).cloned();
+        requests.push(source::Request::new(feed, validators.unwrap_or_default()));
+        heads.push(head);
+    }
+    let mut reports: Vec<Option<FeedReport>> = vec![None; feeds.len()];
+    let workers = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(1, 4));
+    // Small bounds: what is parsed but not committed is the memory that a refresh needs.
+    let (to_parse, arrived) = sync_channel::<Arrived>(workers);
+    let (to_commit, parsed) = sync_channel::<(usize, Message)>(workers);
+    let arrived = Mutex::new(arrived);
+
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            let to_commit = to_commit.clone();
+            let (arrived, heads, limits) = (&arrived, &heads, &limits);
+            scope.spawn(move || parse_loop(arrived, &to_commit, feeds, heads, limits));
+        }
+        let fetch = scope.spawn({
+            let requests = &requests;
+            move || {
+                source::fetch_all(requests, &shared.config.fetch, cancel, |place, event| {
+                    forward(place, event, &to_parse, &to_commit);
+                })
+            }
+        });
+        let mut failure = None;
+        for (place, message) in parsed {
+            let (Some(feed), Some(head), Some(report)) =
+                (feeds.get(place), heads.get(place), reports.get_mut(place))
+            else {
+                continue;
+            };
+            let result = match message {
+                Message::Received(bytes, total) => {
+                    progress(RefreshEvent::Received { feed: &feed.id, bytes, total });
+                    continue;
+                }
+                Message::Done(result) => result,
+            };
+            // After a ledger error or a cancellation the rest is only drained.
+            if failure.is_some() || cancel.load(Ordering::Relaxed) {
+                continue;
+            }
+            match commit(shared.ledger.store(), feed, head.as_ref(), result, now) {
+                Ok(done) => progress(RefreshEvent::Feed(report.insert(done))),
+                Err(error) => failure = Some(error),
+            }
+        }
+        let fetched = fetch.join().unwrap_or(Err(Error::Invalid {
+            what: "refresh",
+            reason: "the fetching thread panicked; what was committed before stays".to_owned(),
+        }));
+        failure.map_or(fetched, Err)
+    })?;
+    let missing = |feed: &&Feed| FeedReport {
+        feed: feed.id.clone(),
+        outcome: Outcome::Failed,
+        error: Some("nothing came back for it".to_owned()),
+        parse: None,
+        commit: None,
+    };
+    Ok(reports.into_iter().zip(feeds).map(|(r, feed)| r.unwrap_or_else(|| missing(feed))).collect())
+}
+
+/// What the committing thread hears of.
+enum Message {
+    Received(u64, Option<u64>),
+    Done(Result<Content>),
+}
+
+fn forward(
+    place: usize,
+    event: source::Event,
+    to_parse: &SyncSender<Arrived>,
+    to_commit: &SyncSender<(usize, Message)>,
+) {
+    // The receivers live as long as this thread; a failed send means that the refresh is over.
+    let _ = match event {
+        source::Event::Started => Ok(()),
+        source::Event::Received { bytes, total } => {
+            to_commit.send((place, Message::Received(bytes, total))).map_err(drop)
+        }
+        source::Event::Finished(Ok(Fetched::Document { body, validators })) => {
+            to_parse.send(Arrived { place, body, validators }).map_err(drop)
+        }
+        source::Event::Finished(Ok(Fetched::Unchanged)) => {
+            to_commit.send((place, Message::Done(Ok(Content::Unchanged(None))))).map_err(drop)
+        }
+        source::Event::Finished(Err(error)) => {
+            to_commit.send((place, Message::Done(Err(error)))).map_err(drop)
+        }
+    };
+}
+
+fn parse_loop(
+    arrived: &Mutex<Receiver<Arrived>>,
+    to_commit: &SyncSender<(usize, Message)>,
+    feeds: &[&Feed],
+    heads: &[Option<FeedHead>],
+    limits: &ParseLimits,
+) {
+    loop {
+        let next = arrived.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Arrived { place, mut body, validators }) = next else { return };
+        let Some(feed) = feeds.get(place) else { continue };
+        let known = heads.get(place).and_then(Option::as_ref).and_then(|h| h.validators.content);
+        let content = read(feed, &mut body, validators, known, limits);
+        if to_commit.send((place, Message::Done(content))).is_err() {
+            return;
+        }
+    }
+}
+
+/// Parses a document unless it is the one the ledger already holds.
+fn read(
+    feed: &Feed,
+    body: &mut Body,
+    mut validators: Validators,
+    known: Option<u128>,
+    limits: &ParseLimits,
+) -> Result<Content> {
+    if feed.scope == Scope::As {
+        return Err(Error::Parse {
+            feed: feed.id.to_string(),
+            line: None,
+            reason: "lists of autonomous systems cannot be applied yet: disable it".to_owned(),
+        });
+    }
+    let parser = parser_id(feed, limits);
+    validators.content = Some(content_id(body.digest()?, parser));
+    if known.is_some() && known == validators.content {
+        return Ok(Content::Unchanged(Some(validators)));
+    }
+    let mut reader = body.reader()?;
+    let parsed = parse(&feed.id, &feed.format, limits, &mut reader)?;
+    // A file may have changed since its digest was taken.
+    let digest = reader.finish().map_err(|error| body.error(error))?;
+    validators.content = Some(content_id(digest, parser));
+    Ok(Content::New(Box::new(parsed), validators))
+}
+
+/// Identifies the way a feed is parsed: with another way the same bytes are news.
+fn parser_id(feed: &Feed, limits: &ParseLimits) -> u64 {
+    let text = format!("{PARSER} {:?} {limits:?}", feed.format);
+    xxh3_128(text.as_bytes()) as u64
+}
+
+/// Identifies a document as it was parsed: the parser above, the bytes' digest below.
+fn content_id(digest: u128, parser: u64) -> u128 {
+    u128::from(parser) << 64 | u128::from(digest as u64)
+}
+
+fn parsed_by(content: u128, parser: u64) -> bool {
+    content >> 64 == u128::from(parser)
+}
+
+/// Takes a feed's content into the ledger, or says there why not. Errors are the ledger's own.
+fn commit(
+    store: &dyn Store,
+    feed: &Feed,
+    head: Option<&FeedHead>,
+    content: Result<Content>,
+    now: Seconds,
+) -> Result<FeedReport> {
+    let mut report = FeedReport {
+        feed: feed.id.clone(),
+        outcome: Outcome::Unchanged,
+        error: None,
+        parse: None,
+        commit: None,
+    };
+    let content = content.and_then(|content| match content {
+        Content::New(parsed, validators) => {
+            let refused = refusal(feed, head, &parsed);
+            report.parse = Some(parsed.report);
+            match refused {
+                Some(reason) => Err(Error::Refused { feed: feed.id.to_string(), reason }),
+                None => Ok((Some(parsed.prefixes), validators)),
+            }
+        }
+        Content::Unchanged(validators) => {
+            let old = || head.map(|head| head.validators.clone()).unwrap_or_default();
+            Ok((None, validators.unwrap_or_else(old)))
+        }
+    });
+    match content {
+        Ok((Some(prefixes), validators)) => {
+            let generation = Generation::new(&feed.id, now, &prefixes, &validators);
+            report.commit = Some(store.commit(generation)?);
+            report.outcome = Outcome::Loaded;
+        }
+        Ok((None, validators)) => store.confirm(&feed.id, now, &validators)?,
+        Err(error) => {
+            report.outcome = if matches!(error, Error::Refused { .. }) {
+                Outcome::Refused
+            } else {
+                Outcome::Failed
+            };
+            let mut text = error.to_string();
+            if let Some(source) = std::error::Error::source(&error) {
+                text = format!("{text}: {source}");
+            }
+            tracing::warn!(feed = %feed.id, error = %text, "the last good content stays");
+            store.mark_stale(&feed.id, &text)?;
+            report.error = Some(text);
+        }
+    }
+    Ok(report)
+}
+
+/// Why a generation must not replace the one before: the least that keeps a list from being wiped.
+fn refusal(feed: &Feed, head: Option<&FeedHead>, parsed: &Parsed) -> Option<String> {
+    let before = head.map_or(0, |head| head.count);
+    (parsed.prefixes.is_empty() && before > 0 && !feed.can_be_empty).then(|| {
+        format!(
+            "it holds no indicator, the last one held {before} (set can_be_empty if that is fine)"
+        )
+    })
+}

@@ -1,0 +1,147 @@
+//! How an engine is.
+
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::geo::GeoDatabase;
+use crate::ledger::StoreStatus;
+use crate::snapshot::{SnapshotCounts, SnapshotFeed};
+use crate::view::View;
+
+/// The snapshot that answers.
+///
+/// ```
+/// use artif_core::{Engine, ReputationEngine};
+///
+/// let engine = Engine::in_memory().unwrap();
+/// assert_eq!(engine.status().snapshot.id, 0); // nothing refreshed yet
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SnapshotStatus {
+    /// Its sequence number; 0 before the first refresh.
+    pub id: u64,
+    /// When it was compiled; answers that depend on the clock are as of then.
+    pub created: DateTime<Utc>,
+    /// Whether it is older than its `stale_after`.
+    pub stale: bool,
+    /// Its file; `None` in memory.
+    pub path: Option<PathBuf>,
+    /// Its size.
+    pub bytes: u64,
+    /// The scorer that made its scores.
+    pub scorer: String,
+    /// What is in it.
+    pub counts: SnapshotCounts,
+}
+
+impl SnapshotStatus {
+    pub(crate) fn of_view(view: &View) -> Self {
+        let snapshot = &view.snapshot;
+        let meta = snapshot.meta();
+        Self {
+            id: snapshot.header().sequence,
+            created: view.created(),
+            stale: snapshot.header().sequence != 0 && view.is_stale(),
+            path: snapshot.path().map(Path::to_owned),
+            bytes: snapshot.bytes().len() as u64,
+            scorer: meta.scorer.clone(),
+            counts: meta.counts.clone(),
+        }
+    }
+}
+
+/// How an engine is: what it answers from, how its feeds and databases are, what is wrong.
+///
+/// ```
+/// use artif_core::{Engine, ReputationEngine};
+///
+/// let status = Engine::in_memory().unwrap().status();
+/// assert!(status.owner);
+/// assert!(status.problems.iter().any(|problem| problem.contains("no ASN database")));
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Status {
+    /// The version of this build.
+    pub version: &'static str,
+    /// The data folder; `None` in memory.
+    pub data: Option<PathBuf>,
+    /// Whether this engine owns the folder, or reads from it.
+    pub owner: bool,
+    /// The snapshot that answers.
+    pub snapshot: SnapshotStatus,
+    /// The feeds: an owner's as they are now, a reader's as of the snapshot.
+    pub feeds: Vec<SnapshotFeed>,
+    /// The geo databases as of the snapshot.
+    pub geo: Vec<GeoDatabase>,
+    /// Overrides in force or expired, not yet forgotten.
+    pub overrides: u64,
+    /// The ledger; a reader has none.
+    pub ledger: Option<StoreStatus>,
+    /// What somebody should look at, one sentence each.
+    pub problems: Vec<String>,
+}
+
+impl Status {
+    pub(crate) fn of_view(view: &View, data: Option<&Path>) -> Self {
+        let meta = view.snapshot.meta();
+        let snapshot = SnapshotStatus::of_view(view);
+        let mut status = Self {
+            version: env!("CARGO_PKG_VERSION"),
+            data: data.map(Path::to_owned),
+            owner: false,
+            snapshot,
+            feeds: meta.feeds.clone(),
+            geo: meta.geo.clone(),
+            overrides: view.overlay.entries().len() as u64,
+            ledger: None,
+            problems: Vec::new(),
+        };
+        status.find_problems();
+        status
+    }
+
+    /// Fills `problems` from the rest.
+    pub(crate) fn find_problems(&mut self) {
+        self.problems.clear();
+        if self.snapshot.id == 0 {
+            self.problems.push("nothing was refreshed yet: every address is unknown".to_owned());
+        } else if self.snapshot.stale {
+            let created = self.snapshot.created;
+            self.problems.push(format!("the snapshot is stale, it was created {created}"));
+        }
+        let has = |asn: bool| {
+            self.geo.iter().any(|db| db.problem.is_none() && if asn { db.asn } else { db.country })
+        };
+        for (there, name) in [(has(true), "ASN"), (has(false), "country")] {
+            if !there {
+                self.problems.push(format!(
+                    "no {name} database: answers have no {name}, neighbourhood scores lack it \
+                     (set [geo] in the configuration)"
+                ));
+            }
+        }
+        for database in &self.geo {
+            if let Some(problem) = &database.problem {
+                self.problems.push(format!("geo database {}: {problem}", database.path.display()));
+            }
+        }
+        for feed in self.feeds.iter().filter(|feed| feed.enabled) {
+            if feed.first_loaded.is_none() && self.snapshot.id != 0 {
+                self.problems.push(format!("feed {} was never loaded", feed.id));
+            }
+            if let Some(reason) = &feed.stale {
+                self.problems.push(format!("feed {} is stale: {reason}", feed.id));
+            }
+        }
+        if let Some(recovery) = self.ledger.as_ref().and_then(|ledger| ledger.recovery.as_ref()) {
+            let kept = recovery.quarantined.as_ref();
+            let kept = kept
+                .map_or_else(String::new, |at| format!("; the damaged one is at {}", at.display()));
+            self.problems.push(format!("the ledger was rebuilt: {}{kept}", recovery.reason));
+        }
+    }
+}

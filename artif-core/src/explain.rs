@@ -1,0 +1,283 @@
+//! Why an address has its answer, and what was known of it earlier.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use crate::category::{CategorySet, ThreatLevel};
+use crate::clock::{datetime, seconds};
+use crate::error::{Error, Result};
+use crate::feed::Role;
+use crate::ledger::Override;
+use crate::net::{Prefix, canonical_address};
+use crate::reputation::{Reputation, Verdict};
+use crate::score::{Scorer, State, Subject, Term};
+use crate::snapshot::{Listed, Meta};
+use crate::view::View;
+
+/// One listing of an address: which feed lists, or listed, which network around it, and when.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Evidence {
+    /// The feed's id.
+    pub feed: String,
+    /// The feed's name.
+    pub name: String,
+    /// The publisher: feeds of one publisher are one witness.
+    pub source_group: String,
+    /// What being listed there means.
+    pub role: Role,
+    /// The network it lists: the address itself or one around it.
+    pub network: Prefix,
+    /// What the feed says its addresses do.
+    pub categories: CategorySet,
+    /// How bad they are.
+    pub threat_level: ThreatLevel,
+    /// Since when.
+    pub first_seen: DateTime<Utc>,
+    /// It was there when the feed was first loaded, so it may be listed for longer.
+    pub since_start: bool,
+    /// When it was seen to be gone; `None` while active.
+    pub ended: Option<DateTime<Utc>>,
+}
+
+impl Evidence {
+    fn new(meta: &Meta, listed: &Listed) -> Option<Self> {
+        let feed = meta.feeds.get(listed.feed as usize)?;
+        let first_seen = datetime(listed.first_seen);
+        Some(Self {
+            feed: feed.id.clone(),
+            name: feed.name.clone(),
+            source_group: feed.source_group.clone(),
+            role: feed.role,
+            network: listed.prefix,
+            categories: feed.categories,
+            threat_level: feed.threat_level,
+            first_seen,
+            since_start: feed.first_loaded == Some(first_seen),
+            ended: listed.ended.map(datetime),
+        })
+    }
+
+    /// Whether it is listed now.
+    pub fn is_active(&self) -> bool {
+        self.ended.is_none()
+    }
+}
+
+/// An answer with its reasons.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// The answer.
+    pub reputation: Reputation,
+    /// Every listing kept of it, active ones first, then by time.
+    pub evidence: Vec<Evidence>,
+    /// Why the score is what it is: the contributions and 100 add up to it. Empty for
+    /// special-purpose addresses.
+    pub terms: Vec<Term>,
+    /// Every override around it, the most specific first, expired ones too.
+    pub overrides: Vec<Override>,
+}
+
+/// Explains an address.
+pub(crate) fn explain(
+    reputation: Reputation,
+    scorer: impl Fn(&str) -> Option<&'static dyn Scorer>,
+) -> Explanation {
+    let view = reputation.view();
+    let meta = view.snapshot.meta();
+    let evidence = evidence(view, reputation.ip());
+    let overrides = view.overlay.covering(reputation.ip()).cloned().collect();
+    let record = reputation.record();
+    let mut terms = Vec::new();
+    if !record.is_special() {
+        let model = scorer(&meta.scorer)
+            .ok_or_else(|| Error::config(format!("this build has no scorer {:?}", meta.scorer)))
+            .and_then(|scorer| scorer.decode(view.snapshot.model()));
+        match model {
+            Ok(model) => {
+                let feeds: Vec<u32> =
+                    view.snapshot.feed_set(record.feeds.get()).iter().map(|f| f.get()).collect();
+                let created = seconds(view.created());
+                terms = model.explain(&Subject {
+                    state: record.state(),
+                    feeds: &feeds,
+                    age_days: f64::from(created.saturating_sub(record.ended.get())) / 86_400.0,
+                    geo: record.geo.get(),
+                    record: reputation.geo(),
+                });
+            }
+            Err(error) => tracing::warn!(%error, "no score terms in this explanation"),
+        }
+    }
+    Explanation { reputation, evidence, terms, overrides }
+}
+
+/// Every listing of an address that a view holds.
+pub(crate) fn evidence(view: &View, ip: IpAddr) -> Vec<Evidence> {
+    let meta = view.snapshot.meta();
+    let listed = view.snapshot.listings(canonical_address(ip));
+    let mut evidence: Vec<_> = listed.iter().filter_map(|l| Evidence::new(meta, l)).collect();
+    evidence.sort_by(|a, b| {
+        let key = |e: &Evidence| (e.ended.is_some(), e.first_seen, e.ended);
+        key(a).cmp(&key(b)).then_with(|| a.feed.cmp(&b.feed))
+    });
+    evidence
+}
+
+impl Explanation {
+    /// The explanation as lines for a terminal or a ticket.
+    pub fn to_text(&self) -> String {
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write_text(&mut out);
+        out
+    }
+
+    fn write_text(&self, out: &mut String) -> std::fmt::Result {
+        let answer = &self.reputation;
+        writeln!(
+            out,
+            "{}  score {:.1} of 100 (100 is safe): {}",
+            answer.ip(),
+            answer.score(),
+            answer.verdict()
+        )?;
+        writeln!(out, "  {}", answer.description())?;
+        let asn = answer.asn().map(|asn| format!("AS{asn}"));
+        let country = answer.country().map(|country| country.to_string());
+        let place = [asn, answer.organisation().map(str::to_owned), country];
+        let place: Vec<String> = place.into_iter().flatten().collect();
+        if !place.is_empty() {
+            writeln!(out, "  {}", place.join(", "))?;
+        }
+        for entry in &self.overrides {
+            let live = entry.is_live(answer.view().clock.now());
+            writeln!(
+                out,
+                "  override {}: {} by {}, {}{}{}",
+                entry.prefix,
+                if entry.action == crate::ledger::OverrideAction::Allow {
+                    "allow"
+                } else {
+                    "block"
+                },
+                if entry.author.is_empty() { "unknown" } else { &entry.author },
+                entry.created.format("%F"),
+                if entry.reason.is_empty() {
+                    String::new()
+                } else {
+                    format!(", {:?}", entry.reason)
+                },
+                match entry.expires {
+                    Some(at) if live => format!(", until {}", at.format("%F %R")),
+                    Some(at) => format!(", expired {}", at.format("%F %R")),
+                    None => String::new(),
+                },
+            )?;
+        }
+        if !self.terms.is_empty() {
+            writeln!(out, "  why {:.1}:", answer.score())?;
+            writeln!(out, "    100.0  where every address starts")?;
+            for term in &self.terms {
+                writeln!(out, "    {:+5.1}  {}", term.contribution, term.text)?;
+            }
+        }
+        if !self.evidence.is_empty() {
+            writeln!(out, "  listings:")?;
+        }
+        for listing in &self.evidence {
+            let what: Vec<_> = listing.categories.iter().map(crate::Category::name).collect();
+            writeln!(
+                out,
+                "    {} {} in {} by {} ({}), since {}{}{}",
+                if listing.is_active() { "now" } else { "was" },
+                listing.network,
+                listing.name,
+                listing.source_group,
+                if what.is_empty() { "no category".to_owned() } else { what.join(", ") },
+                listing.first_seen.format("%F %R"),
+                if listing.since_start { " or earlier" } else { "" },
+                listing
+                    .ended
+                    .map_or_else(String::new, |at| format!(" until {}", at.format("%F %R"))),
+            )?;
+        }
+        if answer.is_stale() {
+            writeln!(out, "  note: this snapshot is stale, created {}", answer.view().created())?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Explanation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.reputation.serialize_fields(&mut map)?;
+        map.serialize_entry("evidence", &self.evidence)?;
+        map.serialize_entry("terms", &self.terms)?;
+        map.serialize_entry("overrides", &self.overrides)?;
+        map.end()
+    }
+}
+
+/// What the ledger knew of an address at a moment in the past. Overrides and scores are those of
+/// their time and are not kept, so there are none here.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct PastReputation {
+    /// The address as it was looked up.
+    pub ip: IpAddr,
+    /// The moment asked about.
+    pub at: DateTime<Utc>,
+    /// Where feeds said it stood then.
+    pub state: State,
+    /// What its verdict would have been from listings alone.
+    pub verdict: Verdict,
+    /// The listings that made it so.
+    pub evidence: Vec<Evidence>,
+    /// The earliest moment for which this ledger's memory is whole; what ended before it is
+    /// forgotten, so that "unknown" earlier means nothing.
+    pub remembers_since: DateTime<Utc>,
+}
+
+/// What was known of `ip` at `at`.
+pub(crate) fn check_at(view: &View, ip: IpAddr, at: DateTime<Utc>) -> PastReputation {
+    let meta = view.snapshot.meta();
+    let ip = canonical_address(ip);
+    let moment = seconds(at);
+    let special = crate::net::special_purpose(ip).is_some();
+    let all: Vec<Evidence> = if special {
+        Vec::new()
+    } else {
+        evidence(view, ip).into_iter().filter(|e| e.role == Role::Threat).collect()
+    };
+    let since = |e: &Evidence| seconds(e.first_seen);
+    let until = |e: &Evidence| e.ended.map(seconds);
+    let (active, rest): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .partition(|e| since(e) <= moment && until(e).is_none_or(|ended| moment < ended));
+    let past: Vec<_> = rest
+        .into_iter()
+        .filter(|e| until(e).is_some_and(|ended| ended <= moment && moment - ended < meta.window))
+        .collect();
+    let (state, evidence) = match (active.is_empty(), past.is_empty()) {
+        (false, _) => (State::Active, active),
+        (true, false) => (State::Historical, past),
+        (true, true) => (State::Unknown, Vec::new()),
+    };
+    let verdict = match state {
+        _ if special => Verdict::NotApplicable,
+        State::Active => Verdict::Dangerous,
+        State::Historical => Verdict::Suspicious,
+        State::Unknown => Verdict::NoAction,
+    };
+    let loaded = meta.feeds.iter().filter_map(|feed| feed.first_loaded).min();
+    let horizon = datetime(seconds(view.created()).saturating_sub(meta.retention));
+    let remembers_since = loaded.map_or(view.created(), |loaded| loaded.max(horizon));
+    PastReputation { ip, at, state, verdict, evidence, remembers_since }
+}

@@ -1,0 +1,373 @@
+//! The answer for one address.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::Guard;
+use chrono::{DateTime, Utc};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::category::CategorySet;
+use crate::clock::datetime;
+use crate::feed::Role;
+use crate::geo::{Country, GeoRecord};
+use crate::ledger::{Override, OverrideAction};
+use crate::net::{SpecialPurpose, special_purpose};
+use crate::score::State;
+use crate::snapshot::{Record, SnapshotFeed};
+use crate::view::View;
+
+/// What to do about an address.
+///
+/// ```
+/// use artif_core::Verdict;
+///
+/// assert_eq!(Verdict::Triage.as_str(), "Manual triage needed");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Nothing known against it.
+    #[serde(rename = "No action needed")]
+    NoAction = 0,
+    /// Unlisted, but its neighbourhood is bad enough for a look.
+    #[serde(rename = "Manual triage needed")]
+    Triage = 1,
+    /// Listed within the history window, not now.
+    #[serde(rename = "suspicious")]
+    Suspicious = 2,
+    /// Listed now.
+    #[serde(rename = "dangerous")]
+    Dangerous = 3,
+    /// A special-purpose address (private, loopback, documentation …): feeds say nothing about it.
+    #[serde(rename = "not_applicable")]
+    NotApplicable = 4,
+    /// Let in by an operator's override.
+    #[serde(rename = "allowed")]
+    Allowed = 5,
+    /// Kept out by an operator's override.
+    #[serde(rename = "blocked")]
+    Blocked = 6,
+}
+
+impl Verdict {
+    /// As answers spell it.
+    ///
+    /// ```
+    /// assert_eq!(artif_core::Verdict::NoAction.as_str(), "No action needed");
+    /// ```
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoAction => "No action needed",
+            Self::Triage => "Manual triage needed",
+            Self::Suspicious => "suspicious",
+            Self::Dangerous => "dangerous",
+            Self::NotApplicable => "not_applicable",
+            Self::Allowed => "allowed",
+            Self::Blocked => "blocked",
+        }
+    }
+
+    pub(crate) fn of_score(state: State, score: f64, triage_below: f64) -> Self {
+        match state {
+            State::Active => Self::Dangerous,
+            State::Historical => Self::Suspicious,
+            State::Unknown if score < triage_below => Self::Triage,
+            State::Unknown => Self::NoAction,
+        }
+    }
+
+    fn from_number(number: u8) -> Self {
+        match number {
+            1 => Self::Triage,
+            2 => Self::Suspicious,
+            3 => Self::Dangerous,
+            4 => Self::NotApplicable,
+            _ => Self::NoAction,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The answer for one address: cheap to make, its parts are decoded when asked for.
+///
+/// Serialised, it has the names of the seed system's JSON, so that its clients keep working.
+///
+/// ```
+/// use artif_core::{Engine, ReputationEngine, Verdict};
+///
+/// let engine = Engine::in_memory().unwrap();
+/// let answer = engine.check("10.1.2.3".parse().unwrap());
+/// assert_eq!(answer.verdict(), Verdict::NotApplicable);
+/// assert_eq!(answer.special_purpose().unwrap().name, "Private-Use");
+/// ```
+pub struct Reputation {
+    address: IpAddr,
+    record: Record,
+    view: Guard<Arc<View>>,
+}
+
+impl Reputation {
+    #[inline]
+    pub(crate) fn new(address: IpAddr, record: Record, view: Guard<Arc<View>>) -> Self {
+        Self { address, record, view }
+    }
+
+    pub(crate) fn view(&self) -> &View {
+        &self.view
+    }
+
+    pub(crate) fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The address as it was looked up: IPv4 carried in IPv6 is shown as IPv4.
+    pub fn ip(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Where feeds say it stands. Special-purpose addresses are always unknown.
+    pub fn state(&self) -> State {
+        self.record.state()
+    }
+
+    /// Whether a threat feed lists it, or did within the history window.
+    pub fn is_ioc(&self) -> bool {
+        self.state() != State::Unknown
+    }
+
+    /// Whether a threat feed lists it now.
+    pub fn is_active(&self) -> bool {
+        self.state() == State::Active
+    }
+
+    /// Whether no threat feed lists it now but one did within the history window.
+    pub fn is_historical(&self) -> bool {
+        self.state() == State::Historical
+    }
+
+    /// 0 (certainly bad) to 100 (safe). An override does not change it.
+    pub fn score(&self) -> f64 {
+        self.record.score.get()
+    }
+
+    /// Calibrated probability, 0 to 1, that it is malicious now; `None` from scorers that are not
+    /// calibrated, such as the classic one.
+    pub fn risk(&self) -> Option<f64> {
+        (self.view.snapshot.meta().scorer == "risk" && !self.record.is_special())
+            .then(|| 1.0 - self.score() / 100.0)
+    }
+
+    /// What to do about it; an operator's override beats everything else.
+    pub fn verdict(&self) -> Verdict {
+        match self.override_entry().map(|entry| entry.action) {
+            Some(OverrideAction::Allow) => Verdict::Allowed,
+            Some(OverrideAction::Block) => Verdict::Blocked,
+            None => Verdict::from_number(self.record.verdict),
+        }
+    }
+
+    /// The verdict in a sentence.
+    pub fn description(&self) -> String {
+        if let Some(entry) = self.override_entry() {
+            let action = if entry.action == OverrideAction::Allow { "Allowed" } else { "Blocked" };
+            let reason = if entry.reason.is_empty() { "no reason given" } else { &entry.reason };
+            return format!("{action} by an operator ({}): {reason}", entry.prefix);
+        }
+        if let Some(block) = self.special_purpose() {
+            return format!("Special-purpose address: {} ({})", block.name, block.reference);
+        }
+        match self.state() {
+            State::Active => "IP is an active IoC".to_owned(),
+            State::Historical => "IP is a historically malicious IP".to_owned(),
+            State::Unknown => "Benign IP according to feeds".to_owned(),
+        }
+    }
+
+    /// The operator's decision that holds for it, if any.
+    pub fn override_entry(&self) -> Option<&Override> {
+        self.view.overlay.decides(self.address, || self.view.clock.now())
+    }
+
+    /// The special-purpose block it is in, if any.
+    pub fn special_purpose(&self) -> Option<&'static SpecialPurpose> {
+        self.record.is_special().then(|| special_purpose(self.address)).flatten()
+    }
+
+    /// The autonomous system's number.
+    pub fn asn(&self) -> Option<u32> {
+        self.geo().asn
+    }
+
+    /// The country.
+    pub fn country(&self) -> Option<Country> {
+        self.geo().country
+    }
+
+    /// The organisation behind the autonomous system.
+    pub fn organisation(&self) -> Option<&str> {
+        self.view.snapshot.organisation(self.geo().organisation?)
+    }
+
+    pub(crate) fn geo(&self) -> GeoRecord {
+        self.view.snapshot.geo(self.record.geo.get())
+    }
+
+    /// The threat feeds that list it; where historical, that listed it.
+    pub fn feeds(&self) -> impl Iterator<Item = &SnapshotFeed> {
+        self.feed_set(self.record.feeds.get())
+    }
+
+    /// The label and benign feeds that list it now: what it is, not that it is bad.
+    pub fn labels(&self) -> impl Iterator<Item = &SnapshotFeed> {
+        self.feed_set(self.record.labels.get())
+    }
+
+    fn feed_set(&self, set: u32) -> impl Iterator<Item = &SnapshotFeed> {
+        let snapshot = &self.view.snapshot;
+        snapshot.feed_set(set).iter().filter_map(|f| snapshot.meta().feeds.get(f.get() as usize))
+    }
+
+    /// What those feeds say of it.
+    pub fn categories(&self) -> CategorySet {
+        CategorySet::from_bits(self.record.categories.get())
+    }
+
+    /// When a threat feed that makes it active or historical first listed it.
+    pub fn first_seen(&self) -> Option<DateTime<Utc>> {
+        let counted = self.counted_listings();
+        counted.map(|listing| listing.first_seen).min().map(datetime)
+    }
+
+    /// When a threat feed was last seen to list it: the feed's newest confirmation while active,
+    /// else when it left its last feed.
+    pub fn last_seen(&self) -> Option<DateTime<Utc>> {
+        match self.state() {
+            State::Unknown => None,
+            State::Historical => Some(datetime(self.record.ended.get())),
+            State::Active => self.feeds().filter_map(|feed| feed.confirmed).max(),
+        }
+    }
+
+    fn counted_listings(&self) -> impl Iterator<Item = crate::snapshot::Listed> {
+        let snapshot = &self.view.snapshot;
+        let wanted = self.state();
+        // The cold part is only read for addresses that are listed.
+        let listings =
+            if wanted == State::Unknown { Vec::new() } else { snapshot.listings(self.address) };
+        listings.into_iter().filter(move |listing| {
+            let feed = snapshot.meta().feeds.get(listing.feed as usize);
+            let threat = feed.is_some_and(|feed| feed.role == Role::Threat);
+            threat && (wanted != State::Active || listing.ended.is_none())
+        })
+    }
+
+    /// The sequence number of the snapshot that answered.
+    pub fn snapshot_id(&self) -> u64 {
+        self.view.snapshot.header().sequence
+    }
+
+    /// Whether the snapshot that answered is older than its `stale_after`.
+    pub fn is_stale(&self) -> bool {
+        self.view.is_stale()
+    }
+
+    /// The answer exactly as the seed system's HTTP API documents it.
+    ///
+    /// ```
+    /// use artif_core::{Engine, ReputationEngine};
+    ///
+    /// let engine = Engine::in_memory().unwrap();
+    /// let answer = engine.check("192.168.1.1".parse().unwrap());
+    /// assert_eq!(answer.to_seed_json(), r#"{"description": "Private IP"}"#);
+    /// ```
+    pub fn to_seed_json(&self) -> String {
+        crate::seed_json::answer(self)
+    }
+}
+
+impl Clone for Reputation {
+    fn clone(&self) -> Self {
+        let view = Guard::from_inner(Arc::clone(&self.view));
+        Self { address: self.address, record: self.record, view }
+    }
+}
+
+impl fmt::Debug for Reputation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reputation")
+            .field("ip", &self.address)
+            .field("state", &self.state())
+            .field("score", &self.score())
+            .field("verdict", &self.verdict())
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Serialize)]
+struct Metadata<'a> {
+    asn: Option<String>,
+    country: Option<&'a str>,
+    org: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct SnapshotRef {
+    id: u64,
+    created: DateTime<Utc>,
+    stale: bool,
+}
+
+impl Serialize for Reputation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.serialize_fields(&mut map)?;
+        map.end()
+    }
+}
+
+impl Reputation {
+    /// The fields of the JSON form, for this answer and for an explanation around it.
+    pub(crate) fn serialize_fields<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        let geo = self.geo();
+        map.serialize_entry("ip", &self.address)?;
+        map.serialize_entry("is_IoC", &self.is_ioc())?;
+        map.serialize_entry("is_Active", &self.is_active())?;
+        map.serialize_entry("historical", &self.is_historical())?;
+        map.serialize_entry(
+            "metadata",
+            &Metadata {
+                asn: geo.asn.map(|asn| format!("AS{asn}")),
+                country: geo.country.as_ref().map(Country::as_str),
+                org: geo.organisation.and_then(|org| self.view.snapshot.organisation(org)),
+            },
+        )?;
+        map.serialize_entry("score", &self.score())?;
+        map.serialize_entry("risk", &self.risk())?;
+        map.serialize_entry("description", &self.description())?;
+        map.serialize_entry("blacklists", &self.feeds().map(|f| &f.name).collect::<Vec<_>>())?;
+        map.serialize_entry("labels", &self.labels().map(|f| &f.name).collect::<Vec<_>>())?;
+        map.serialize_entry("type", &self.categories())?;
+        map.serialize_entry("verdict", &self.verdict())?;
+        map.serialize_entry("first_seen", &self.first_seen())?;
+        map.serialize_entry("last_seen", &self.last_seen())?;
+        map.serialize_entry("override", &self.override_entry())?;
+        map.serialize_entry("special_purpose", &self.special_purpose().map(|block| block.name))?;
+        map.serialize_entry(
+            "snapshot",
+            &SnapshotRef {
+                id: self.snapshot_id(),
+                created: self.view.created(),
+                stale: self.is_stale(),
+            },
+        )
+    }
+}

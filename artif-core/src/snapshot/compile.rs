@@ -1,0 +1,426 @@
+//! From the ledger's listings, the geo table and a scorer to one snapshot file.
+//!
+//! 1. *Gather*: every listing of every feed becomes (network, listing id); sorted, each distinct
+//!    network leads to its interned set of listings.
+//! 2. *Flatten*: nested networks become disjoint ranges, each with the chain of what covers it.
+//! 3. *Overlay*: those ranges, the geo ranges and the special-purpose blocks cut each other; each
+//!    distinct (chain, geo record) is one answer.
+//! 4. *Score*: the scorer learns from all listed networks, then scores each distinct answer.
+
+use rustc_hash::FxHashMap;
+use zerocopy::IntoBytes;
+use zerocopy::little_endian::{U32, U64};
+
+use super::flatten::{Covers, Ranges, flatten, overlay};
+use super::format::{Section, Writer};
+use super::gather::{Gathered, Listings, gather};
+use super::index;
+use super::meta::{Meta, SnapshotCounts, SnapshotFeed};
+use super::records::{GeoRow, ListingRow, Prefix6Row, Record, Sets};
+use crate::category::CategorySet;
+use crate::clock::Seconds;
+use crate::error::Result;
+use crate::feed::{FeedId, Role};
+use crate::geo::{GeoDatabase, GeoRecord, GeoTable};
+use crate::ledger::Store;
+use crate::net::{Prefix, special_blocks};
+use crate::reputation::Verdict;
+use crate::score::{Document, Documents, FeedFacts, Model, ScoreInput, Scorer, State, Subject};
+
+const DAY: f64 = 86_400.0;
+
+/// What a snapshot is made of.
+#[derive(Debug)]
+pub(crate) struct Input<'a> {
+    /// The feeds that take part, as the snapshot will name them.
+    pub(crate) feeds: Vec<SnapshotFeed>,
+    /// Their ids in the ledger, in the same order.
+    pub(crate) ids: &'a [FeedId],
+    pub(crate) store: &'a dyn Store,
+    pub(crate) geo: &'a GeoTable,
+    pub(crate) databases: Vec<GeoDatabase>,
+    pub(crate) scorer: &'a dyn Scorer,
+    pub(crate) now: Seconds,
+    /// Seconds for which an address that left all feeds is "historical".
+    pub(crate) window: Seconds,
+    /// Seconds for which ended listings are kept.
+    pub(crate) retention: Seconds,
+    pub(crate) stale_after: Seconds,
+    pub(crate) triage_below: f64,
+    pub(crate) sequence: u64,
+    pub(crate) inputs: String,
+}
+
+/// A snapshot in memory.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) counts: SnapshotCounts,
+}
+
+/// What a set of listings, or a chain of such sets, amounts to.
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    state: State,
+    /// Threat feeds: those that list now, else those that did within the time looked at.
+    feeds: u32,
+    labels: u32,
+    categories: CategorySet,
+    ended: Seconds,
+}
+
+/// Compiles a snapshot. The same input gives the same bytes.
+pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
+    let gathered = gather(input.store, input.ids)?;
+    let mut feed_sets = Sets::new();
+    let classify = Classify { feeds: &input.feeds, listings: &gathered.listings, now: input.now };
+
+    let facts: Vec<FeedFacts> = input.feeds.iter().map(facts).collect();
+    let horizon = (input.scorer.horizon_days() * DAY).min(f64::from(Seconds::MAX)) as Seconds;
+    let mut by_set = |reach| -> Vec<Standing> {
+        (0..gathered.sets.len() as u32)
+            .map(|set| classify.standing(gathered.sets.get(set), reach, &mut feed_sets))
+            .collect()
+    };
+    let within_window = by_set(input.window);
+    let within_horizon = by_set(horizon);
+    let scored_sets = feed_sets.clone();
+    let documents = ListedNetworks {
+        gathered: &gathered,
+        geo: input.geo,
+        now: input.now,
+        standings: &within_horizon,
+        feed_sets: &scored_sets,
+    };
+    let model = input.scorer.fit(&ScoreInput {
+        feeds: &facts,
+        documents: &documents,
+        geo: input.geo,
+        window_days: f64::from(input.window) / DAY,
+    })?;
+
+    let mut covers = Covers::new();
+    let nets4 = gathered.v4.iter().zip(&gathered.v4_sets);
+    let listed4 = flatten(nets4.map(|(p, set)| (p.first(), p.last(), *set)), &mut covers);
+    let nets6 = gathered.v6.iter().zip(&gathered.v6_sets);
+    let listed6 = flatten(nets6.map(|(p, set)| (p.first(), p.last(), *set)), &mut covers);
+
+    // Answer 0 is that of all special-purpose addresses.
+    let mut answers: Vec<(u32, u32)> = vec![(0, 0)];
+    let mut ids: FxHashMap<(u32, u32), u32> = FxHashMap::default();
+    let mut answer = |[cover, geo, special]: [u32; 3]| {
+        if special != 0 {
+            return 0;
+        }
+        *ids.entry((cover, geo)).or_insert_with(|| {
+            answers.push((cover, geo));
+            (answers.len() - 1) as u32
+        })
+    };
+    let (special4, special6) = special_ranges();
+    let mut ranges4 = Ranges::new();
+    let geo4 = (&input.geo.v4_starts[..], &input.geo.v4_records[..]);
+    let parts4 =
+        [(&listed4.starts[..], &listed4.values[..]), geo4, (&special4.starts, &special4.values)];
+    overlay(parts4, |start, values| ranges4.push(start, answer(values)));
+    let mut ranges6 = Ranges::new();
+    let geo6 = (&input.geo.v6_starts[..], &input.geo.v6_records[..]);
+    let parts6 =
+        [(&listed6.starts[..], &listed6.values[..]), geo6, (&special6.starts, &special6.values)];
+    overlay(parts6, |start, values| ranges6.push(start, answer(values)));
+
+    let mut chain = Vec::new();
+    let standings: Vec<Standing> = (0..covers.len() as u32)
+        .map(|cover| {
+            chain.clear();
+            covers.items(cover).for_each(|set| chain.extend_from_slice(gathered.sets.get(set)));
+            classify.standing(&chain, input.window, &mut feed_sets)
+        })
+        .collect();
+    let records: Vec<Record> = std::iter::once(special_record())
+        .chain(answers.iter().skip(1).map(|&(cover, geo)| {
+            let standing = standings.get(cover as usize).copied();
+            record(&input, model.as_ref(), &feed_sets, standing.unwrap_or(NOTHING), geo)
+        }))
+        .collect();
+
+    let counts = SnapshotCounts {
+        networks4: gathered.v4.len() as u64,
+        networks6: gathered.v6.len() as u64,
+        active: gathered.count(|set| state(&within_window, set) == State::Active),
+        historical: gathered.count(|set| state(&within_window, set) == State::Historical),
+        listings: gathered.total,
+        ranges4: ranges4.starts.len() as u64,
+        ranges6: ranges6.starts.len() as u64,
+        records: records.len() as u64,
+    };
+    let historical = within_window.iter().filter(|s| s.state == State::Historical);
+    let next_edge = historical.map(|s| s.ended.saturating_add(input.window)).min();
+
+    let size = ranges4.starts.len() * 8 + ranges6.starts.len() * 20 + gathered.v4.len() * 12;
+    let mut writer = Writer::new(size + records.len() * 32 + (4 << 20));
+    index::build(&mut writer, &ranges4, &ranges6);
+    writer.section(Section::Records, records.as_bytes());
+    write_sets(&mut writer, [Section::FeedSetEnds, Section::FeedSetMembers], &feed_sets);
+    write_geo(&mut writer, input.geo);
+    write_listings(&mut writer, &gathered);
+    writer.section(Section::Model, &model.encode());
+    let meta = Meta {
+        scorer: input.scorer.name().to_owned(),
+        window: input.window,
+        retention: input.retention,
+        stale_after: input.stale_after,
+        triage_below: input.triage_below,
+        inputs: input.inputs,
+        next_edge,
+        lengths4: gathered.v4.iter().fold(0, |bits, p| bits | 1 << p.len()),
+        lengths6: gathered.v6.iter().fold([0; 3], |mut bits, p| {
+            if let Some(word) = bits.get_mut(usize::from(p.len()) / 64) {
+                *word |= 1 << (p.len() % 64);
+            }
+            bits
+        }),
+        counts: counts.clone(),
+        geo: input.databases,
+        feeds: input.feeds,
+    };
+    let meta = serde_json::to_vec(&meta).map_err(|error| crate::Error::Invalid {
+        what: "snapshot description",
+        reason: error.to_string(),
+    })?;
+    writer.section(Section::Meta, &meta);
+    Ok(Compiled { bytes: writer.finish(input.sequence, u64::from(input.now)), counts })
+}
+
+fn state(standings: &[Standing], set: u32) -> State {
+    standings.get(set as usize).map_or(State::Unknown, |standing| standing.state)
+}
+
+fn facts(feed: &SnapshotFeed) -> FeedFacts {
+    FeedFacts {
+        id: feed.id.clone(),
+        source_group: feed.source_group.clone(),
+        threat_level: feed.threat_level,
+        categories: feed.categories,
+        role: feed.role,
+        reliability: feed.reliability,
+    }
+}
+
+const NOTHING: Standing = Standing {
+    state: State::Unknown,
+    feeds: 0,
+    labels: 0,
+    categories: CategorySet::EMPTY,
+    ended: 0,
+};
+
+/// Turns listings into where an address stands.
+struct Classify<'a> {
+    feeds: &'a [SnapshotFeed],
+    listings: &'a Listings,
+    now: Seconds,
+}
+
+impl Classify<'_> {
+    /// What these listings amount to, looking back `reach` seconds from now.
+    fn standing(&self, listings: &[u32], reach: Seconds, sets: &mut Sets) -> Standing {
+        let (mut active, mut past, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+        let mut last_ended = 0;
+        for id in listings {
+            let Some(listing) = self.listings.get(*id) else { continue };
+            let Some(feed) = self.feeds.get(listing.feed as usize) else { continue };
+            match (feed.role, listing.ended) {
+                (Role::Threat, 0) => active.push(listing.feed),
+                (Role::Threat, ended) if self.now.saturating_sub(ended) < reach => {
+                    past.push(listing.feed);
+                    last_ended = last_ended.max(ended);
+                }
+                (Role::Threat, _) => {}
+                (_, 0) => labels.push(listing.feed),
+                _ => {}
+            }
+        }
+        let (state, mut feeds, ended) = if !active.is_empty() {
+            (State::Active, active, 0)
+        } else if past.is_empty() {
+            (State::Unknown, Vec::new(), 0)
+        } else {
+            (State::Historical, past, last_ended)
+        };
+        for list in [&mut feeds, &mut labels] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        let said = |list: &[u32]| {
+            let sets = list.iter().filter_map(|f| self.feeds.get(*f as usize));
+            sets.fold(CategorySet::EMPTY, |all, feed| all.union(feed.categories))
+        };
+        let categories = said(&feeds).union(said(&labels));
+        Standing {
+            state,
+            feeds: sets.intern(&feeds),
+            labels: sets.intern(&labels),
+            categories,
+            ended,
+        }
+    }
+}
+
+fn record(
+    input: &Input<'_>,
+    model: &dyn Model,
+    sets: &Sets,
+    standing: Standing,
+    geo: u32,
+) -> Record {
+    let score = model.score(&Subject {
+        state: standing.state,
+        feeds: sets.get(standing.feeds),
+        age_days: f64::from(input.now.saturating_sub(standing.ended)) / DAY,
+        geo,
+        record: input.geo.records.get(geo as usize).copied().unwrap_or_default(),
+    });
+    let verdict = Verdict::of_score(standing.state, score, input.triage_below);
+    Record {
+        feeds: standing.feeds.into(),
+        labels: standing.labels.into(),
+        geo: geo.into(),
+        ended: standing.ended.into(),
+        categories: standing.categories.bits().into(),
+        state: standing.state as u8,
+        verdict: verdict as u8,
+        flags: 0,
+        zero: 0,
+        score: score.into(),
+    }
+}
+
+fn special_record() -> Record {
+    let verdict = Verdict::NotApplicable as u8;
+    Record { verdict, flags: Record::SPECIAL, ..Record::UNKNOWN }
+}
+
+fn special_ranges() -> (Ranges<u32>, Ranges<u128>) {
+    let mut v4 = Vec::new();
+    let mut v6 = Vec::new();
+    for block in special_blocks() {
+        match block.prefix {
+            Prefix::V4(p) => v4.push((p.first(), p.last(), p)),
+            Prefix::V6(p) => v6.push((p.first(), p.last(), p)),
+        }
+    }
+    v4.sort_unstable_by_key(|n| n.2);
+    v6.sort_unstable_by_key(|n| n.2);
+    let mut covers = Covers::new();
+    (
+        flatten(v4.into_iter().map(|(first, last, _)| (first, last, 1)), &mut covers),
+        flatten(v6.into_iter().map(|(first, last, _)| (first, last, 1)), &mut covers),
+    )
+}
+
+/// The listed networks as a scorer sees them.
+struct ListedNetworks<'a> {
+    gathered: &'a Gathered,
+    geo: &'a GeoTable,
+    now: Seconds,
+    /// By listing set, looking back as far as the scorer does.
+    standings: &'a [Standing],
+    feed_sets: &'a Sets,
+}
+
+impl ListedNetworks<'_> {
+    fn visit(&self, set: u32, geo: &[u32], visit: &mut dyn FnMut(Document<'_>)) {
+        let standing = self.standings.get(set as usize).copied().unwrap_or(NOTHING);
+        if standing.state == State::Unknown {
+            return;
+        }
+        let feeds = self.feed_sets.get(standing.feeds);
+        let age = f64::from(self.now.saturating_sub(standing.ended)) / DAY;
+        visit(Document {
+            feeds,
+            feed_set: standing.feeds,
+            categories: standing.categories,
+            age_days: (standing.state == State::Historical).then_some(age),
+            geo,
+        });
+    }
+}
+
+impl Documents for ListedNetworks<'_> {
+    fn for_each(&self, visit: &mut dyn FnMut(Document<'_>)) {
+        let mut touched = Vec::new();
+        let mut place = 0;
+        for (prefix, set) in self.gathered.v4.iter().zip(&self.gathered.v4_sets) {
+            let geo = (&self.geo.v4_starts[..], &self.geo.v4_records[..]);
+            touch(geo, prefix.first(), prefix.last(), &mut place, &mut touched);
+            self.visit(*set, &touched, visit);
+        }
+        place = 0;
+        for (prefix, set) in self.gathered.v6.iter().zip(&self.gathered.v6_sets) {
+            let geo = (&self.geo.v6_starts[..], &self.geo.v6_records[..]);
+            touch(geo, prefix.first(), prefix.last(), &mut place, &mut touched);
+            self.visit(*set, &touched, visit);
+        }
+    }
+}
+
+/// Collects the records of the ranges that `first..=last` touches. `place` only moves forward, as
+/// the networks come in order.
+fn touch<A: Ord>(
+    (starts, records): (&[A], &[u32]),
+    first: A,
+    last: A,
+    place: &mut usize,
+    touched: &mut Vec<u32>,
+) {
+    while starts.get(*place + 1).is_some_and(|start| *start <= first) {
+        *place += 1;
+    }
+    touched.clear();
+    touched.extend(records.get(*place));
+    let rest = starts.iter().zip(records).skip(*place + 1);
+    touched.extend(rest.take_while(|(start, _)| **start <= last).map(|(_, record)| *record));
+    if touched.len() > 1 {
+        touched.sort_unstable();
+        touched.dedup();
+    }
+}
+
+fn write_sets(writer: &mut Writer, [ends, members]: [Section; 2], sets: &Sets) {
+    writer.section(ends, u32s(sets.ends()).as_bytes());
+    writer.section(members, u32s(sets.members()).as_bytes());
+}
+
+fn u32s(values: &[u32]) -> Vec<U32> {
+    values.iter().map(|value| U32::new(*value)).collect()
+}
+
+fn write_geo(writer: &mut Writer, geo: &GeoTable) {
+    let rows: Vec<GeoRow> = geo.records.iter().map(|r: &GeoRecord| GeoRow::from(*r)).collect();
+    writer.section(Section::GeoRecords, rows.as_bytes());
+    let mut text = Vec::new();
+    let mut ends = Vec::with_capacity(geo.organisations.len());
+    for name in &geo.organisations {
+        text.extend_from_slice(name.as_bytes());
+        ends.push(text.len() as u32);
+    }
+    writer.section(Section::OrganisationEnds, u32s(&ends).as_bytes());
+    writer.section(Section::OrganisationText, &text);
+}
+
+fn write_listings(writer: &mut Writer, gathered: &Gathered) {
+    let keys: Vec<U64> = gathered.v4.iter().map(|p| U64::new(p.packed())).collect();
+    writer.section(Section::Listed4, keys.as_bytes());
+    writer.section(Section::Listed4Sets, u32s(&gathered.v4_sets).as_bytes());
+    let keys: Vec<Prefix6Row> = gathered
+        .v6
+        .iter()
+        .map(|p| Prefix6Row { address: p.first().into(), length: p.len() })
+        .collect();
+    writer.section(Section::Listed6, keys.as_bytes());
+    writer.section(Section::Listed6Sets, u32s(&gathered.v6_sets).as_bytes());
+    write_sets(writer, [Section::ListingSetEnds, Section::ListingSetMembers], &gathered.sets);
+    let rows: Vec<ListingRow> = gathered.listings.rows().collect();
+    writer.section(Section::Listings, rows.as_bytes());
+}

@@ -1,0 +1,131 @@
+//! All listings of all feeds, by network.
+
+use rustc_hash::FxHashMap;
+
+use super::records::{ListingRow, Sets};
+use crate::clock::Seconds;
+use crate::error::{Error, Result};
+use crate::feed::FeedId;
+use crate::ledger::Store;
+use crate::net::{Prefix, Prefix4, Prefix6};
+
+/// A feed and an interval; `ended` is 0 while active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Listing {
+    pub(super) feed: u32,
+    pub(super) first_seen: Seconds,
+    pub(super) ended: Seconds,
+}
+
+/// Distinct listings. A feed's networks mostly share their intervals, so there are far fewer of
+/// these than there are networks.
+#[derive(Debug, Default)]
+pub(super) struct Listings {
+    all: Vec<Listing>,
+    ids: FxHashMap<Listing, u32>,
+    last: Option<(Listing, u32)>,
+}
+
+impl Listings {
+    fn intern(&mut self, listing: Listing) -> u32 {
+        if let Some((last, id)) = self.last
+            && last == listing
+        {
+            return id;
+        }
+        let id = *self.ids.entry(listing).or_insert_with(|| {
+            self.all.push(listing);
+            (self.all.len() - 1) as u32
+        });
+        self.last = Some((listing, id));
+        id
+    }
+
+    pub(super) fn get(&self, id: u32) -> Option<Listing> {
+        self.all.get(id as usize).copied()
+    }
+
+    pub(super) fn rows(&self) -> impl Iterator<Item = ListingRow> + '_ {
+        self.all.iter().map(|l| ListingRow {
+            feed: l.feed.into(),
+            first_seen: l.first_seen.into(),
+            ended: l.ended.into(),
+        })
+    }
+}
+
+/// Every distinct network, sorted, with the id of its set of listings.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    pub(super) v4: Vec<Prefix4>,
+    pub(super) v4_sets: Vec<u32>,
+    pub(super) v6: Vec<Prefix6>,
+    pub(super) v6_sets: Vec<u32>,
+    /// Sets of places in `listings`.
+    pub(super) sets: Sets,
+    pub(super) listings: Listings,
+    /// How many listings there are in all.
+    pub(super) total: u64,
+}
+
+impl Gathered {
+    /// How many networks have a set of listings for which `holds`.
+    pub(super) fn count(&self, holds: impl Fn(u32) -> bool) -> u64 {
+        self.v4_sets.iter().chain(&self.v6_sets).filter(|set| holds(**set)).count() as u64
+    }
+}
+
+/// Bits of a packed IPv4 network; a listing's id takes the rest of a u64.
+const PACKED: u32 = 38;
+
+/// Reads all listings of `feeds`; a feed's place is its number.
+pub(super) fn gather(store: &dyn Store, feeds: &[FeedId]) -> Result<Gathered> {
+    let mut listings = Listings::default();
+    let mut v4: Vec<u64> = Vec::new();
+    let mut v6: Vec<(Prefix6, u32)> = Vec::new();
+    for (number, feed) in (0..).zip(feeds) {
+        let mut push = |prefix, first_seen, ended| {
+            let id = listings.intern(Listing { feed: number, first_seen, ended });
+            match prefix {
+                Prefix::V4(p) => v4.push(p.packed() << (64 - PACKED) | u64::from(id)),
+                Prefix::V6(p) => v6.push((p, id)),
+            }
+        };
+        store.active(feed, &mut |l| push(l.prefix, l.first_seen, 0))?;
+        store.ended(feed, &mut |l| push(l.prefix, l.first_seen, l.ended.max(1)))?;
+    }
+    if listings.all.len() >= 1 << (64 - PACKED) {
+        return Err(Error::Invalid {
+            what: "ledger",
+            reason: "more than 67 million distinct (feed, interval) pairs: shorten the retention"
+                .to_owned(),
+        });
+    }
+    let total = (v4.len() + v6.len()) as u64;
+    // Feeds come sorted one after the other: a stable sort merges such runs.
+    v4.sort();
+    v6.sort();
+
+    let mut sets = Sets::new();
+    let mut members = Vec::new();
+    let (mut nets4, mut sets4) = (Vec::new(), Vec::new());
+    for group in v4.chunk_by(|a, b| a >> (64 - PACKED) == b >> (64 - PACKED)) {
+        let Some(prefix) = group.first().and_then(|g| Prefix4::from_packed(g >> (64 - PACKED)))
+        else {
+            continue;
+        };
+        members.clear();
+        members.extend(group.iter().map(|key| (key & ((1 << (64 - PACKED)) - 1)) as u32));
+        nets4.push(prefix);
+        sets4.push(sets.intern(&members));
+    }
+    let (mut nets6, mut sets6) = (Vec::new(), Vec::new());
+    for group in v6.chunk_by(|a, b| a.0 == b.0) {
+        let Some((prefix, _)) = group.first() else { continue };
+        members.clear();
+        members.extend(group.iter().map(|(_, id)| *id));
+        nets6.push(*prefix);
+        sets6.push(sets.intern(&members));
+    }
+    Ok(Gathered { v4: nets4, v4_sets: sets4, v6: nets6, v6_sets: sets6, sets, listings, total })
+}

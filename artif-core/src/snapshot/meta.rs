@@ -1,0 +1,87 @@
+//! What a snapshot says of itself and of its feeds: one JSON section.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::category::{CategorySet, ThreatLevel};
+use crate::feed::Role;
+use crate::geo::GeoDatabase;
+
+/// A feed as the snapshot knows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SnapshotFeed {
+    /// The id.
+    pub id: String,
+    /// The name for people.
+    pub name: String,
+    /// Who offers it.
+    pub provider: String,
+    /// The publisher.
+    pub source_group: String,
+    /// What its addresses do.
+    pub categories: CategorySet,
+    /// How bad they are.
+    pub threat_level: ThreatLevel,
+    /// What being listed means.
+    pub role: Role,
+    /// How far one listing is to be believed, 0 to 1.
+    pub reliability: f64,
+    /// Whether it takes part; always so in a snapshot.
+    pub enabled: bool,
+    /// Networks it lists.
+    pub count: u64,
+    /// When it was first loaded; listings since then may be older.
+    pub first_loaded: Option<DateTime<Utc>>,
+    /// When its content was last confirmed.
+    pub confirmed: Option<DateTime<Utc>>,
+    /// Why the newest attempt for it failed or was refused.
+    pub stale: Option<String>,
+}
+
+/// Figures of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SnapshotCounts {
+    /// Distinct IPv4 networks that a feed lists or listed within the retention.
+    pub networks4: u64,
+    /// Distinct IPv6 networks, likewise.
+    pub networks6: u64,
+    /// Distinct networks in a threat feed now.
+    pub active: u64,
+    /// Distinct networks in no threat feed now but in one within the history window.
+    pub historical: u64,
+    /// Listings, active and ended.
+    pub listings: u64,
+    /// Disjoint IPv4 ranges of the index.
+    pub ranges4: u64,
+    /// Disjoint IPv6 ranges of the index.
+    pub ranges6: u64,
+    /// Distinct answers.
+    pub records: u64,
+}
+
+/// All of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Meta {
+    pub(crate) scorer: String,
+    /// Seconds for which an address that left all feeds is "historical".
+    pub(crate) window: u32,
+    /// Seconds for which ended listings are kept.
+    pub(crate) retention: u32,
+    /// Seconds after creation from which answers are marked stale.
+    pub(crate) stale_after: u32,
+    /// Scores below this get "Manual triage needed".
+    pub(crate) triage_below: f64,
+    /// Digest of all that went in; the same digest needs no new snapshot.
+    pub(crate) inputs: String,
+    /// The next moment at which an answer changes by the clock alone.
+    pub(crate) next_edge: Option<u32>,
+    /// The lengths that IPv4 networks have, bit n for length n.
+    pub(crate) lengths4: u64,
+    /// The lengths that IPv6 networks have, bit n of word n / 64.
+    pub(crate) lengths6: [u64; 3],
+    pub(crate) counts: SnapshotCounts,
+    pub(crate) geo: Vec<GeoDatabase>,
+    pub(crate) feeds: Vec<SnapshotFeed>,
+}

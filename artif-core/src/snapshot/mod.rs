@@ -1,0 +1,18 @@
+//! The compiled file that answers come from.
+
+mod compile;
+mod flatten;
+mod format;
+mod gather;
+mod index;
+mod meta;
+mod publish;
+mod reader;
+mod records;
+
+pub(crate) use compile::{Compiled, Input, compile};
+pub(crate) use meta::Meta;
+pub use meta::{SnapshotCounts, SnapshotFeed};
+pub(crate) use publish::{current, newest_sequence, publish, write_atomically};
+pub(crate) use reader::{Listed, Snapshot};
+pub(crate) use records::Record;

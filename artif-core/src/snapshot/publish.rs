@@ -1,0 +1,122 @@
+//! Snapshots in a folder: written under a name of their own, then pointed to by `CURRENT`.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+const POINTER: &str = "CURRENT";
+
+fn file_name(sequence: u64) -> String {
+    format!("snapshot-{sequence:010}.artif")
+}
+
+/// Writes a snapshot and makes it the current one; older ones but `keep` (with this one) go.
+/// After a crash either the old or the new one is current, whole.
+pub(crate) fn publish(dir: &Path, sequence: u64, bytes: &[u8], keep: usize) -> Result<PathBuf> {
+    let name = file_name(sequence);
+    let path = dir.join(&name);
+    write_atomically(&path, bytes)?;
+    write_atomically(&dir.join(POINTER), format!("{name}\n").as_bytes())?;
+    remove_old(dir, sequence, keep);
+    Ok(path)
+}
+
+/// The path of the current snapshot, if there is one.
+pub(crate) fn current(dir: &Path) -> Result<Option<PathBuf>> {
+    let pointer = dir.join(POINTER);
+    let name = match fs::read_to_string(&pointer) {
+        Ok(name) => name,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("reading", pointer, error)),
+    };
+    let name = name.trim_end();
+    // Whoever can write here can swap the file anyway; this keeps a damaged pointer from leading
+    // out of the folder.
+    if sequence_of(name).is_none() {
+        return Err(Error::Snapshot { path: pointer, reason: "it names no snapshot".to_owned() });
+    }
+    Ok(Some(dir.join(name)))
+}
+
+fn sequence_of(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("snapshot-")?.strip_suffix(".artif")?;
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+/// The highest sequence among the folder's snapshots, current or not.
+pub(crate) fn newest_sequence(dir: &Path) -> u64 {
+    snapshots(dir).map(|(sequence, _)| sequence).max().unwrap_or(0)
+}
+
+fn snapshots(dir: &Path) -> impl Iterator<Item = (u64, PathBuf)> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter_map(|e| Some((sequence_of(e.file_name().to_str()?)?, e.path())))
+}
+
+fn remove_old(dir: &Path, newest: u64, keep: usize) {
+    let mut old: Vec<_> = snapshots(dir).filter(|(sequence, _)| *sequence < newest).collect();
+    old.sort_unstable_by(|a, b| b.cmp(a));
+    for (_, path) in old.into_iter().skip(keep.saturating_sub(1)) {
+        // Where a reader's mapping forbids it (Windows), a later publish tries again.
+        if let Err(error) = fs::remove_file(&path) {
+            tracing::debug!(path = %path.display(), %error, "an old snapshot stays for now");
+        }
+    }
+}
+
+/// Replaces `path` so that after a crash it holds either what it held before or `bytes`, whole.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let temporary = path.with_extension(format!("tmp{}", std::process::id()));
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        sync_folder(path.parent().unwrap_or(Path::new(".")))
+    };
+    write().map_err(|error| {
+        let _ = fs::remove_file(&temporary);
+        Error::io("writing", path, error)
+    })
+}
+
+/// Makes renames in a folder durable, where the system has such a thing.
+fn sync_folder(dir: &Path) -> std::io::Result<()> {
+    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_is_current_and_two_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(current(dir.path()).unwrap(), None);
+        for sequence in 1..=4 {
+            let path = publish(dir.path(), sequence, &[sequence as u8], 2).unwrap();
+            assert_eq!(current(dir.path()).unwrap().unwrap(), path);
+        }
+        let mut left: Vec<_> = snapshots(dir.path()).map(|(s, _)| s).collect();
+        left.sort_unstable();
+        assert_eq!(left, [3, 4]);
+        assert_eq!(newest_sequence(dir.path()), 4);
+    }
+
+    #[test]
+    fn a_damaged_pointer_leads_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        for text in [
+            "../../etc/passwd\n",
+            "snapshot-.artif\n",
+            "snapshot-1x.artif",
+            "\n",
+            "snapshot-1.artif/..",
+        ] {
+            fs::write(dir.path().join(POINTER), text).unwrap();
+            assert_eq!(current(dir.path()).unwrap_err().code(), "ARTIF_SNAPSHOT", "{text:?}");
+        }
+    }
+}

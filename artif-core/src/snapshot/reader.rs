@@ -1,0 +1,222 @@
+//! A snapshot, opened.
+
+use std::fs::File;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use zerocopy::FromBytes;
+use zerocopy::little_endian::{U32, U64};
+
+use super::format::{Header, Malformed, Section, Sections, VERSION};
+use super::index;
+use super::meta::Meta;
+use super::records::{GeoRow, ListingRow, Prefix6Row, Record, stored_set};
+use crate::error::{Error, Result};
+use crate::geo::GeoRecord;
+use crate::net::{Prefix, Prefix4, Prefix6};
+
+#[derive(Debug)]
+enum Backing {
+    Mapped(Mmap),
+    Memory(Vec<u8>),
+}
+
+/// An immutable compiled state of everything known. All reads are checked: a damaged file gives
+/// wrong answers at worst.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    backing: Backing,
+    sections: Sections,
+    meta: Meta,
+    path: PathBuf,
+}
+
+/// One listing that covers an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) prefix: Prefix,
+    pub(crate) feed: u32,
+    pub(crate) first_seen: u32,
+    /// `None` while active.
+    pub(crate) ended: Option<u32>,
+}
+
+impl Snapshot {
+    /// Maps a file. Header and table are checked, the content is not (see [`Self::verify`]).
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|e| Error::io("opening snapshot", path, e))?;
+        #[expect(unsafe_code, reason = "mapping a file is the one thing std has no safe call for")]
+        // SAFETY: the mapping is read-only and private to this struct. Published snapshot files are
+        // never written to or truncated: each has a name of its own, appears by rename when it is
+        // complete and disappears by unlink, which leaves mappings intact. Every access through it
+        // is bounds-checked and no reference to its content is typed as anything but plain bytes
+        // valid for every bit pattern.
+        let map =
+            unsafe { Mmap::map(&file) }.map_err(|e| Error::io("mapping snapshot", path, e))?;
+        Self::new(Backing::Mapped(map), path)
+    }
+
+    /// Takes a file's bytes.
+    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
+        Self::new(Backing::Memory(bytes), Path::new("(in memory)"))
+    }
+
+    fn new(backing: Backing, path: &Path) -> Result<Self> {
+        let bytes = backing.bytes();
+        let sections = Sections::read(bytes).map_err(|malformed| match malformed {
+            Malformed::Version(found) => {
+                Error::SnapshotVersion { path: path.to_owned(), found, supported: VERSION }
+            }
+            Malformed::Damaged(reason) => {
+                Error::Snapshot { path: path.to_owned(), reason: reason.to_owned() }
+            }
+        })?;
+        let meta = serde_json::from_slice(sections.get(bytes, Section::Meta)).map_err(|error| {
+            Error::Snapshot { path: path.to_owned(), reason: format!("its description: {error}") }
+        })?;
+        Ok(Self { backing, sections, meta, path: path.to_owned() })
+    }
+
+    pub(crate) fn header(&self) -> Header {
+        self.sections.header()
+    }
+
+    pub(crate) fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Its file; `None` in memory.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        matches!(self.backing, Backing::Mapped(_)).then_some(&self.path)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.backing.bytes()
+    }
+
+    /// Checks every byte against the checksum in the header.
+    pub(crate) fn verify(&self) -> Result<()> {
+        if self.sections.verify(self.bytes()) {
+            return Ok(());
+        }
+        Err(Error::Snapshot {
+            path: self.path.clone(),
+            reason: "content checksum does not fit".to_owned(),
+        })
+    }
+
+    /// The record of a canonical address.
+    #[inline]
+    pub(crate) fn lookup(&self, address: IpAddr) -> Record {
+        let bytes = self.bytes();
+        let leaf = match address {
+            IpAddr::V4(v4) => index::lookup4(&self.sections, bytes, v4.to_bits()),
+            IpAddr::V6(v6) => index::lookup6(&self.sections, bytes, v6.to_bits()),
+        };
+        let records = self.rows::<Record>(Section::Records);
+        leaf.and_then(|leaf| records.get(leaf as usize)).copied().unwrap_or(Record::UNKNOWN)
+    }
+
+    /// The members of a feed set: places in the meta section's feeds.
+    pub(crate) fn feed_set(&self, id: u32) -> &[U32] {
+        let ends = self.rows(Section::FeedSetEnds);
+        stored_set(ends, self.rows::<U32>(Section::FeedSetMembers), id)
+    }
+
+    pub(crate) fn geo(&self, id: u32) -> GeoRecord {
+        self.rows::<GeoRow>(Section::GeoRecords)
+            .get(id as usize)
+            .map(GeoRow::record)
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn organisation(&self, id: u32) -> Option<&str> {
+        let ends = self.rows(Section::OrganisationEnds);
+        let text = self.sections.get(self.bytes(), Section::OrganisationText);
+        std::str::from_utf8(stored_set(ends, text, id)).ok()
+    }
+
+    /// What the scorer learned.
+    pub(crate) fn model(&self) -> &[u8] {
+        self.sections.get(self.bytes(), Section::Model)
+    }
+
+    /// Every listing of every network around a canonical address, from wide to narrow.
+    pub(crate) fn listings(&self, address: IpAddr) -> Vec<Listed> {
+        let mut found = Vec::new();
+        match address {
+            IpAddr::V4(v4) => {
+                let keys = self.rows::<U64>(Section::Listed4);
+                for length in (0..=32).filter(|l| self.meta.lengths4 >> l & 1 == 1) {
+                    let Some(prefix) = Prefix4::new(v4.to_bits(), length) else { continue };
+                    if let Ok(at) = keys.binary_search_by_key(&prefix.packed(), |key| key.get()) {
+                        self.push_listings(
+                            &mut found,
+                            Prefix::V4(prefix),
+                            Section::Listed4Sets,
+                            at,
+                        );
+                    }
+                }
+            }
+            IpAddr::V6(v6) => {
+                let keys = self.rows::<Prefix6Row>(Section::Listed6);
+                let has = |l: u8| {
+                    self.meta
+                        .lengths6
+                        .get(usize::from(l) / 64)
+                        .is_some_and(|w| w >> (l % 64) & 1 == 1)
+                };
+                for length in (0..=128).filter(|l| has(*l)) {
+                    let Some(prefix) = Prefix6::new(v6.to_bits(), length) else { continue };
+                    let key = (prefix.first(), prefix.len());
+                    if let Ok(at) = keys.binary_search_by_key(&key, |k| (k.address.get(), k.length))
+                    {
+                        self.push_listings(
+                            &mut found,
+                            Prefix::V6(prefix),
+                            Section::Listed6Sets,
+                            at,
+                        );
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    fn push_listings(&self, found: &mut Vec<Listed>, prefix: Prefix, sets: Section, at: usize) {
+        let set = self.rows::<U32>(sets).get(at).map_or(0, |set| set.get());
+        let ends = self.rows(Section::ListingSetEnds);
+        let rows = self.rows::<ListingRow>(Section::Listings);
+        for member in stored_set(ends, self.rows::<U32>(Section::ListingSetMembers), set) {
+            if let Some(row) = rows.get(member.get() as usize) {
+                found.push(Listed {
+                    prefix,
+                    feed: row.feed.get(),
+                    first_seen: row.first_seen.get(),
+                    ended: Some(row.ended.get()).filter(|ended| *ended != 0),
+                });
+            }
+        }
+    }
+
+    /// A section as rows; a length that is no multiple of the row's gives none.
+    fn rows<T: FromBytes + zerocopy::KnownLayout + zerocopy::Immutable + zerocopy::Unaligned>(
+        &self,
+        section: Section,
+    ) -> &[T] {
+        <[T]>::ref_from_bytes(self.sections.get(self.bytes(), section)).unwrap_or_default()
+    }
+}
+
+impl Backing {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Memory(bytes) => bytes,
+        }
+    }
+}

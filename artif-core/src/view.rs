@@ -1,0 +1,145 @@
+//! What answers are made from at one moment, and how it is exchanged for the next.
+
+use std::fs::Metadata;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use arc_swap::{ArcSwap, Guard};
+
+use crate::clock::{Clock, datetime};
+use crate::error::{Error, Result};
+use crate::net::canonical_address;
+use crate::overlay::Overlay;
+use crate::reputation::Reputation;
+use crate::snapshot::{Snapshot, current};
+
+/// A snapshot with the overrides that stand beside it.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) overlay: Arc<Overlay>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl View {
+    /// Whether the snapshot is older than it should get.
+    pub(crate) fn is_stale(&self) -> bool {
+        let created = self.snapshot.header().created;
+        let limit = created.saturating_add(u64::from(self.snapshot.meta().stale_after));
+        u64::try_from(self.clock.now().timestamp()).is_ok_and(|now| now > limit)
+    }
+
+    pub(crate) fn created(&self) -> chrono::DateTime<chrono::Utc> {
+        datetime(u32::try_from(self.snapshot.header().created).unwrap_or(u32::MAX))
+    }
+}
+
+/// The current [`View`] of a data folder. Lookups never wait, whatever happens to the folder.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    /// `None` in memory: then only [`Answers::exchange_snapshot`] changes the view.
+    dir: Option<PathBuf>,
+    view: ArcSwap<View>,
+    /// What the folder looked like when the view was loaded; also serialises loading.
+    seen: Mutex<Seen>,
+}
+
+/// Signs by which a replaced file is known.
+#[derive(Debug, Default, PartialEq, Eq, Clone)]
+struct Seen {
+    snapshot: Option<PathBuf>,
+    overlay: Option<(SystemTime, u64, u64)>,
+}
+
+impl Answers {
+    pub(crate) fn new(dir: Option<&Path>, empty: Snapshot, clock: Arc<dyn Clock>) -> Self {
+        let view = View { snapshot: Arc::new(empty), overlay: Arc::default(), clock };
+        Self {
+            dir: dir.map(Path::to_owned),
+            view: ArcSwap::from_pointee(view),
+            seen: Mutex::default(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn load(&self) -> Guard<Arc<View>> {
+        self.view.load()
+    }
+
+    pub(crate) fn dir(&self) -> Option<&Path> {
+        self.dir.as_deref()
+    }
+
+    /// Answers for one address.
+    #[inline]
+    pub(crate) fn check(&self, ip: IpAddr) -> Reputation {
+        let view = self.view.load();
+        let address = canonical_address(ip);
+        let record = view.snapshot.lookup(address);
+        Reputation::new(address, record, view)
+    }
+
+    /// Takes up what was published since the last call; says whether anything was. What cannot be
+    /// read leaves the old view in place.
+    pub(crate) fn follow(&self) -> Result<bool> {
+        let Some(dir) = self.dir.as_deref() else { return Ok(false) };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = false;
+        let mut trouble = None;
+        let overlay = std::fs::metadata(Overlay::path(dir)).ok().as_ref().map(sign);
+        if overlay != seen.overlay {
+            match Overlay::load(dir) {
+                Ok(loaded) => {
+                    self.exchange_overlay(loaded);
+                    seen.overlay = overlay;
+                    changed = true;
+                }
+                Err(error) => trouble = Some(error),
+            }
+        }
+        match current(dir) {
+            Ok(path) if path != seen.snapshot => match path.as_deref().map(Snapshot::open) {
+                Some(Ok(snapshot)) => {
+                    self.exchange_snapshot(snapshot);
+                    seen.snapshot = path;
+                    changed = true;
+                }
+                // The owner may have replaced and removed it since CURRENT was read: next time.
+                Some(Err(error)) => trouble = Some(error),
+                // It vanished; what is mapped goes on answering.
+                None => trouble = Some(Error::NoSnapshot { dir: dir.to_owned() }),
+            },
+            Ok(_) => {}
+            Err(error) => trouble = Some(error),
+        }
+        trouble.map_or(Ok(changed), Err)
+    }
+
+    pub(crate) fn exchange_snapshot(&self, snapshot: Snapshot) {
+        let snapshot = Arc::new(snapshot);
+        self.view.rcu(|old| View {
+            snapshot: Arc::clone(&snapshot),
+            overlay: Arc::clone(&old.overlay),
+            clock: Arc::clone(&old.clock),
+        });
+    }
+
+    pub(crate) fn exchange_overlay(&self, overlay: Overlay) {
+        let overlay = Arc::new(overlay);
+        self.view.rcu(|old| View {
+            snapshot: Arc::clone(&old.snapshot),
+            overlay: Arc::clone(&overlay),
+            clock: Arc::clone(&old.clock),
+        });
+    }
+}
+
+fn sign(metadata: &Metadata) -> (SystemTime, u64, u64) {
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(metadata);
+    #[cfg(not(unix))]
+    let inode = 0;
+    (metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), metadata.len(), inode)
+}

@@ -1,0 +1,72 @@
+//! What several test files share.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use artif_core::{Engine, FixedClock, Prefix, RefreshOptions, RefreshReport};
+use chrono::{DateTime, Utc};
+
+/// The folder of real feeds, where there is one.
+pub fn corpus() -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
+    let path = std::env::var_os("ARTIF_CORPUS").map_or_else(beside, PathBuf::from);
+    if path.is_dir() {
+        return Some(path.canonicalize().unwrap());
+    }
+    eprintln!("skipped: no corpus at {} (set ARTIF_CORPUS)", path.display());
+    None
+}
+
+pub fn time(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+pub fn clock(text: &str) -> Arc<FixedClock> {
+    Arc::new(FixedClock::new(time(text)))
+}
+
+/// Writes a text list and a catalogue of it in the seed's shape; returns the catalogue's path.
+pub fn catalogue(dir: &Path, feeds: &[(&str, &str)]) -> PathBuf {
+    let entries: Vec<_> = feeds
+        .iter()
+        .map(|(name, content)| {
+            std::fs::write(dir.join(format!("{name}.txt")), content).unwrap();
+            serde_json::json!({
+                "name": name, "provider": name, "source_format": "freetext", "type": ["attack"],
+                "threat_level_id": 2, "enabled": true, "path": format!("{name}.txt"),
+            })
+        })
+        .collect();
+    let path = dir.join("feeds.json");
+    std::fs::write(&path, serde_json::json!({ "feeds": entries }).to_string()).unwrap();
+    path
+}
+
+pub fn refresh(engine: &Engine) -> RefreshReport {
+    engine.refresh(&RefreshOptions::default()).unwrap()
+}
+
+/// The networks in a file by the plainest possible reading: words, URLs cut to their host.
+pub fn naive_networks(path: &Path) -> BTreeSet<Prefix> {
+    let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+    let mut found = BTreeSet::new();
+    for word in text.split_whitespace() {
+        let word = match word.split_once("://") {
+            Some((_, rest)) => rest.split(['/', ':', '?']).next().unwrap(),
+            None => word,
+        };
+        if let Ok(prefix) = word.parse::<Prefix>() {
+            found.insert(prefix);
+        }
+    }
+    found
+}
+
+/// What feeds may not list: special-purpose networks, and networks of too few bits.
+pub fn is_acceptable(prefix: Prefix) -> bool {
+    let floor = if matches!(prefix, Prefix::V4(_)) { 8 } else { 19 };
+    prefix.special_purpose().is_none() && prefix.len() >= floor
+}
