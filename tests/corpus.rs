@@ -25,6 +25,7 @@ fn every_feed_is_loaded_and_every_kind_of_address_is_answered() {
         .build()
         .unwrap();
     let report = refresh(&engine);
+    println!("{:?} {:?}", report.timings, report.snapshot.counts);
     assert_eq!(report.feeds.len(), 85);
     let failed: Vec<_> = report.feeds.iter().filter(|f| f.outcome != Outcome::Loaded).collect();
     assert!(failed.is_empty(), "{failed:?}");
@@ -89,5 +90,6 @@ fn every_feed_is_loaded_and_every_kind_of_address_is_answered() {
 
     // Nothing new: nothing published, almost nothing written.
     let again = refresh(&engine);
+    println!("{:?}", again.timings);
     assert_eq!((again.count(Outcome::Unchanged), again.published), (85, false));
 }

@@ -5,11 +5,12 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use super::keys::Key;
+use super::synced::{Place, Synced};
 use crate::error::{Error, Result};
 use crate::ledger::files;
 use crate::ledger::owner::LedgerOptions;
@@ -30,6 +31,7 @@ pub(super) struct Handle {
     db: sled::Db,
     /// A second descriptor of sled's file, as sled's own flush stops short of the disk.
     file: File,
+    synced: Mutex<Synced>,
     folder: PathBuf,
 }
 
@@ -59,7 +61,8 @@ impl Handle {
             .write(true)
             .open(&path)
             .map_err(|e| Error::io("open", &path, e))?;
-        Ok(Self { db, file, folder: folder.to_owned() })
+        let synced = Mutex::new(Synced::open(folder)?);
+        Ok(Self { db, file, synced, folder: folder.to_owned() })
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -115,10 +118,16 @@ impl Handle {
         outcome
     }
 
-    /// Returns when everything applied so far survives a power loss.
-    pub(super) fn sync(&self) -> Result<()> {
+    /// Returns when everything applied so far, which leads to `place`, survives a power loss.
+    pub(super) fn sync(&self, place: Place) -> Result<()> {
         self.contained("flush", |db| db.flush())?;
-        self.file.sync_all().map_err(|e| failed("sync", &self.folder, sled::Error::Io(e)))
+        self.file.sync_all().map_err(|e| failed("sync", &self.folder, sled::Error::Io(e)))?;
+        self.synced.lock().unwrap_or_else(PoisonError::into_inner).note(place)
+    }
+
+    /// Where the store has to be at least.
+    pub(super) fn synced(&self) -> Option<Place> {
+        self.synced.lock().unwrap_or_else(PoisonError::into_inner).last()
     }
 
     /// Closes, so that the folder can be opened again or moved.

@@ -6,6 +6,7 @@ mod keys;
 mod rebuild;
 mod retain;
 mod scan;
+mod synced;
 mod values;
 
 use std::collections::BTreeMap;
@@ -191,7 +192,7 @@ impl SledStore {
         let Inner { handle: slot, state, .. } = inner;
         let handle = slot.as_ref().ok_or_else(|| self.closed())?;
         retain::pack(handle, state, self.options.batch_bytes)?;
-        handle.sync()?;
+        handle.sync(state.place())?;
         let renewed = match self.renewal(handle, state)? {
             Some(source) => {
                 rebuild::renew(&self.dir, &self.options, &source)?;
@@ -363,7 +364,7 @@ impl Store for SledStore {
     }
 
     fn sync(&self) -> Result<()> {
-        self.reading(|handle, _| handle.sync())
+        self.reading(|handle, state| handle.sync(state.place()))
     }
 
     fn export(&self, out: &mut dyn io::Write) -> Result<()> {

@@ -7,6 +7,7 @@ use super::handle::{self, Handle, Op, guarded, size};
 use super::keys;
 use super::retain::{self, EndedDays};
 use super::scan::{self, State, scan};
+use super::synced::Place;
 use super::values::{self, FeedState, Stamp};
 use crate::clock::{Clock, SystemClock, seconds};
 use crate::error::{Error, Result};
@@ -66,6 +67,7 @@ pub(super) fn open_checked(dir: &Path, options: &LedgerOptions) -> Result<(Handl
     guarded(options.open_limit, &path.clone(), "open", move || {
         let handle = Handle::open(&path, &options)?;
         let checked = scan(&handle).and_then(|(state, left_over)| {
+            compare_with_last_sync(&handle, &state)?;
             compare_with_checkpoint(&dir, &handle, &state)?;
             retain::sweep(&handle, left_over, options.batch_bytes)?;
             Ok(state)
@@ -78,6 +80,20 @@ pub(super) fn open_checked(dir: &Path, options: &LedgerOptions) -> Result<(Handl
             }
         }
     })
+}
+
+/// A store older than its last sync has silently lost what was acknowledged.
+fn compare_with_last_sync(handle: &Handle, state: &State) -> Result<()> {
+    match handle.synced() {
+        Some(synced) if synced.sequence > state.sequence => {
+            let (at, was) = (state.sequence, synced.sequence);
+            Err(scan::damaged(handle, &format!("it is at sequence {at} and was at {was} before")))
+        }
+        Some(synced) if synced.sequence == state.sequence && synced.digest != state.digest => {
+            Err(scan::damaged(handle, "it has other content than when it was last synced"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A store older than a checkpoint has silently lost what was written since.
@@ -117,7 +133,7 @@ fn recover(dir: &Path, options: &LedgerOptions, reason: String) -> Result<Opened
     let (handle, mut state) = open_checked(dir, options)?;
     let log = OverrideLog::open(dir)?.read_after(state.absorbed)?;
     super::absorb(&handle, &mut state, &log)?;
-    handle.sync()?;
+    handle.sync(state.place())?;
     let recovery =
         Recovery { reason, quarantined, checkpoint: source, overrides_replayed: log.len() as u64 };
     Ok((handle, state, Some(recovery)))
@@ -156,14 +172,14 @@ fn create(dir: &Path, options: &LedgerOptions, source: Option<&Path>, sequence: 
     guarded(options.open_limit, &path, "rebuild", move || {
         let handle = Handle::open(&new, &options)?;
         let filled = fill(&handle, options.batch_bytes, source.as_deref(), sequence)
-            .and_then(|()| handle.sync());
+            .and_then(|place| handle.sync(place));
         handle.close();
         filled?;
         files::sync_folder(&new)
     })
 }
 
-fn fill(handle: &Handle, batch_bytes: u64, source: Option<&Path>, sequence: u64) -> Result<()> {
+fn fill(handle: &Handle, batch_bytes: u64, source: Option<&Path>, sequence: u64) -> Result<Place> {
     let fillers = [keys::FILLER, keys::FILLER_2];
     let ops = fillers.iter().flat_map(|&kind| (0..keys::FILLERS).map(move |n| vec![kind, n]));
     handle.apply(ops.map(|key| (key, Some(Vec::new()))).collect())?;
@@ -177,7 +193,8 @@ fn fill(handle: &Handle, batch_bytes: u64, source: Option<&Path>, sequence: u64)
         (stamp.digest, stamp.absorbed) = (header.digest, header.absorbed);
         stamp.sequence = sequence.max(header.sequence);
     }
-    handle.apply(vec![stamp.op()]).map(drop)
+    handle.apply(vec![stamp.op()])?;
+    Ok(Place { sequence: stamp.sequence, digest: stamp.digest })
 }
 
 /// A checkpoint on its way into sled. It need not be atomic: nobody looks before it is complete.
@@ -270,11 +287,11 @@ pub(super) fn swap(dir: &Path) -> Result<()> {
 /// Opens the store again without reading all of it: it has to be where `state` is.
 pub(super) fn reopen(dir: &Path, options: &LedgerOptions, state: &State) -> Result<Handle> {
     let (path, options) = (folder(dir), options.clone());
-    let (sequence, digest) = (state.sequence, state.digest);
+    let place = state.place();
     guarded(options.open_limit, &path.clone(), "reopen", move || {
         let handle = Handle::open(&path, &options)?;
         match scan::newest_mark(&handle) {
-            Ok(newest) if newest == (sequence, digest) => Ok(handle),
+            Ok(newest) if newest == place => Ok(handle),
             other => {
                 let what = "it came back at another sequence";
                 let error = other.err().unwrap_or_else(|| scan::damaged(&handle, what));

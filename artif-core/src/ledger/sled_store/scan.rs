@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::handle::Handle;
 use super::keys::{self, EndedKey, Key};
+use super::synced::Place;
 use super::values::{self, FeedState, Mark, Stamp};
 use crate::error::{Error, Result};
 use crate::feed::FeedId;
@@ -26,6 +27,10 @@ pub(super) struct State {
 }
 
 impl State {
+    pub(super) fn place(&self) -> Place {
+        Place { sequence: self.sequence, digest: self.digest }
+    }
+
     pub(super) fn stamp(&self) -> Stamp {
         Stamp {
             sequence: self.sequence,
@@ -50,18 +55,18 @@ pub(super) fn damaged(handle: &Handle, detail: &str) -> Error {
     Error::LedgerCorrupt { path: handle.folder().to_owned(), detail: detail.to_owned() }
 }
 
-/// The newest sequence in the store, and the digest with it.
-pub(super) fn newest_mark(handle: &Handle) -> Result<(u64, u128)> {
+/// Where the store says it is.
+pub(super) fn newest_mark(handle: &Handle) -> Result<Place> {
     let fail = |what: Damaged| damaged(handle, what.0);
-    let mut newest = (0, 0);
+    let mut newest = Place { sequence: 0, digest: 0 };
     for (key, value) in handle.with_prefix(keys::STAMP)? {
         let stamp = Stamp::decode(&key, &value).map_err(fail)?;
-        newest = (stamp.sequence, stamp.digest);
+        newest = Place { sequence: stamp.sequence, digest: stamp.digest };
     }
     for (key, value) in handle.with_prefix(&[keys::MARK])? {
         let mark = Mark::decode(&key, &value).map_err(fail)?;
-        if mark.sequence > newest.0 {
-            newest = (mark.sequence, mark.digest);
+        if mark.sequence > newest.sequence {
+            newest = Place { sequence: mark.sequence, digest: mark.digest };
         }
     }
     Ok(newest)
