@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serializer};
+use serde::{Deserializer, Serializer};
 
 use crate::error::{Error, Result, excerpt};
 
@@ -85,20 +85,6 @@ pub(crate) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::
     to.serialize_str(&format(*duration))
 }
 
-/// The same for `Option<u32>` seconds, as a feed's `refresh` is kept: for
-/// `#[serde(default, deserialize_with = "crate::duration::optional_seconds")]`.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the `refresh` of feed catalogues"))]
-pub(crate) fn optional_seconds<'de, D: Deserializer<'de>>(
-    from: D,
-) -> Result<Option<u32>, D::Error> {
-    #[derive(Deserialize)]
-    struct Wrapped(#[serde(with = "self")] Duration);
-    let Some(Wrapped(duration)) = Option::deserialize(from)? else { return Ok(None) };
-    u32::try_from(duration.as_secs())
-        .map(Some)
-        .map_err(|_| serde::de::Error::custom("a duration above 136 years"))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -145,20 +131,6 @@ mod tests {
             let error = parse(text).expect_err(text).to_string();
             assert!(error.starts_with("bad duration: "), "{error}");
         }
-    }
-
-    #[test]
-    fn missing_and_overlong_seconds() {
-        #[derive(Debug, Deserialize)]
-        struct Spec {
-            #[serde(default, deserialize_with = "optional_seconds")]
-            refresh: Option<u32>,
-        }
-        let read = |text| toml::from_str::<Spec>(text).map(|spec| spec.refresh);
-        assert_eq!(read("refresh = '12h'").unwrap(), Some(43_200));
-        assert_eq!(read("").unwrap(), None);
-        assert!(read("refresh = '60000d'").unwrap_err().message().contains("136 years"));
-        assert!(read("refresh = 12").unwrap_err().message().contains("with a unit"));
     }
 
     proptest! {

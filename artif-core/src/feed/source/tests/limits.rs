@@ -61,6 +61,17 @@ fn a_small_packed_document_that_unpacks_to_a_large_one() {
 }
 
 #[test]
+fn a_large_packed_document_that_unpacks_to_nothing() {
+    let members = gzip(b"").repeat(1_000);
+    let server = Server::start(move |_, to| {
+        say(to, format!("{HEAD}Content-Encoding: gzip\r\n\r\n"));
+        say_for_ever(to, &members);
+    });
+    let (reason, _) = failed(fetch_with(request(&server.url("/")), &small()));
+    assert!(reason.starts_with("longer than the 1048576 bytes"), "{reason}");
+}
+
+#[test]
 fn documents_that_break_off() {
     let packed = gzip(b"192.0.2.1\n");
     let cut = &packed[..packed.len() - 5];
