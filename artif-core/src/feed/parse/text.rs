@@ -5,9 +5,9 @@ use std::io::BufRead;
 use memchr::memchr3;
 
 use super::collect::{Collector, Indicator};
-use super::each_line;
 use super::report::SkipReason;
 use super::token::{Reader, kind_of};
+use super::{each_line, each_line_or};
 use crate::error::{Result, excerpt};
 use crate::net::{Prefix4, parse_v4_start};
 
@@ -24,11 +24,17 @@ pub(super) enum Style {
 
 pub(super) fn text(out: &mut Collector<'_>, style: Style, input: &mut dyn BufRead) -> Result<()> {
     let mut reader = Reader::default();
-    each_line(out, input, |out, number, line| {
-        if let Some(net) = bare_v4(line) {
-            out.report.recognised += 1;
-            return out.add_v4(number, net, line);
-        }
+    let usual = |out: &mut Collector<'_>, number, ahead: &[u8]| {
+        let Some((net, at)) = bare_v4(ahead) else { return Ok(0) };
+        let taken = match ahead.get(at..) {
+            Some([b'\n', ..]) => at + 1,
+            Some([b'\r', b'\n', ..]) => at + 2,
+            _ => return Ok(0),
+        };
+        out.report.recognised += 1;
+        out.add_v4(number, net, ahead.get(..at).unwrap_or(ahead)).map(|()| taken)
+    };
+    each_line_or(out, input, usual, |out, number, line| {
         let line = line.trim_ascii();
         if line.is_empty() {
             out.report.blank += 1;
@@ -46,17 +52,16 @@ pub(super) fn text(out: &mut Collector<'_>, style: Style, input: &mut dyn BufRea
     })
 }
 
-/// The line that nearly all lines are: an IPv4 address or network and nothing else.
+/// The IPv4 address or network at the start of nearly every line, and its length in bytes.
 #[inline]
-fn bare_v4(line: &[u8]) -> Option<Prefix4> {
-    let (address, at) = parse_v4_start(line)?;
-    match line.get(at..)? {
-        [] => Some(Prefix4::host(address)),
-        [b'/', tens @ b'1'..=b'3', ones @ b'0'..=b'9'] => {
-            Prefix4::new(address, (tens - b'0') * 10 + (ones - b'0'))
+fn bare_v4(ahead: &[u8]) -> Option<(Prefix4, usize)> {
+    let (address, at) = parse_v4_start(ahead)?;
+    match ahead.get(at..)? {
+        [b'/', tens @ b'1'..=b'3', ones @ b'0'..=b'9', ..] => {
+            Some((Prefix4::new(address, (tens - b'0') * 10 + (ones - b'0'))?, at + 3))
         }
-        [b'/', ones @ b'0'..=b'9'] => Prefix4::new(address, ones - b'0'),
-        _ => None,
+        [b'/', ones @ b'0'..=b'9', ..] => Some((Prefix4::new(address, ones - b'0')?, at + 2)),
+        _ => Some((Prefix4::host(address), at)),
     }
 }
 
