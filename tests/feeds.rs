@@ -14,10 +14,10 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use artif_core::feed::{ParseLimits, Parsed, SkipReason, parse, parse_misp_event};
-use artif_core::{FeedId, Format, Prefix};
+use artif_core::feed::{Catalogue, ParseLimits, Parsed, SkipReason, parse, parse_misp_event};
+use artif_core::{Feed, FeedId, Format, Prefix};
 use serde_json::Value;
 
 fn read(id: &str, format: &Format, limits: &ParseLimits, path: &Path) -> Parsed {
@@ -32,12 +32,41 @@ fn without_rules() -> ParseLimits {
     limits
 }
 
-fn feeds(corpus: &Path) -> Vec<(String, std::path::PathBuf)> {
-    let catalogue: Value =
-        serde_json::from_reader(File::open(corpus.join("feeds.json")).unwrap()).unwrap();
-    let feeds = catalogue["feeds"].as_array().unwrap().iter();
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    feeds.map(|feed| (text(&feed["name"]), corpus.join(text(&feed["path"])))).collect()
+/// The feeds of the corpus, by its own catalogue.
+fn feeds(corpus: &Path) -> Vec<(Feed, PathBuf)> {
+    let catalogue = Catalogue::load(corpus.join("feeds.json")).unwrap();
+    let with_path = |feed: Feed| {
+        let path = url::Url::parse(&feed.url).unwrap().to_file_path().unwrap();
+        (feed, path)
+    };
+    catalogue.feeds.into_iter().map(with_path).collect()
+}
+
+#[test]
+fn catalogues() {
+    let Some(corpus) = support::corpus() else { return };
+    let feeds = feeds(&corpus);
+    assert_eq!(feeds.len(), 85);
+    for (feed, path) in &feeds {
+        assert!(path.is_file(), "{}", path.display());
+        assert_eq!(feed.format, Format::FreeText);
+        assert_eq!(feed.source_group, feed.provider);
+    }
+    let shared = corpus.join("../catalogue.json");
+    if shared.is_file() {
+        // The embedded catalogue was made from it; what was judged anew is not compared.
+        let shared = Catalogue::load(shared).unwrap().feeds;
+        let embedded = Catalogue::embedded().unwrap().feeds;
+        assert_eq!(shared.len(), embedded.len());
+        for feed in &embedded {
+            let origin = shared.iter().find(|other| other.id == feed.id).unwrap();
+            assert_eq!((&feed.url, &feed.format), (&origin.url, &origin.format), "{}", feed.id);
+            assert_eq!(feed.categories, origin.categories, "{}", feed.id);
+            assert_eq!(feed.threat_level, origin.threat_level, "{}", feed.id);
+            assert_eq!(feed.confidence, origin.confidence, "{}", feed.id);
+            assert!(origin.enabled || !feed.enabled, "{}", feed.id);
+        }
+    }
 }
 
 #[test]
@@ -47,7 +76,8 @@ fn all_feeds_together() {
     let (mut kept4, mut kept6) = (Vec::new(), Vec::new());
     let (mut entries, mut distinct, mut special, mut wide) = (0, 0, 0, 0);
     let feeds = feeds(&corpus);
-    for (name, path) in &feeds {
+    for (feed, path) in &feeds {
+        let name = &feed.name;
         let all = read(name, &Format::FreeText, &without_rules(), path);
         let kept = read(name, &Format::FreeText, &ParseLimits::default(), path);
         let report = &all.report;

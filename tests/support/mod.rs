@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The folder with real feed data, where it is present: `ARTIF_CORPUS`, else beside the repository.
 /// Tests that need it say so and pass without it.
-pub fn corpus() -> Option<PathBuf> {
+pub(crate) fn corpus() -> Option<PathBuf> {
     let folder = std::env::var_os("ARTIF_CORPUS").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus"),
         PathBuf::from,

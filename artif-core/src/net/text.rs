@@ -19,9 +19,10 @@ pub(crate) fn parse_v4_start(text: &[u8]) -> Option<(u32, usize)> {
 #[inline]
 fn parse_v4_window(window: &[u8; 16]) -> Option<(u32, usize)> {
     const ONES: u128 = u128::from_ne_bytes([1; 16]);
+    const HIGH: u128 = ONES << 7;
     // Digits become 0 to 9; then the high bit of each byte says that it is none.
     let bytes = u128::from_le_bytes(*window) ^ (ONES * 0x30);
-    let mut others = (((bytes & (ONES * 0x7f)) + ONES * (0x80 - 10)) | bytes) & (ONES * 0x80);
+    let mut others = (((bytes & (ONES * 0x7f)) + ONES * (0x80 - 10)) | bytes) & HIGH;
     let mut address = 0;
     let mut start = 0;
     for octet in 0..4 {
@@ -37,7 +38,7 @@ fn parse_v4_window(window: &[u8; 16]) -> Option<(u32, usize)> {
         }
         let padded = digits << (8 * missing);
         let value = (padded & 0xff) * 100 + (padded >> 8 & 0xff) * 10 + (padded >> 16 & 0xff);
-        let leading_zero = length > 1 && digits & 0xff == 0;
+        let leading_zero = length > 1 && digits as u8 == 0;
         let goes_on = octet < 3;
         if value > 255 || leading_zero || (goes_on && window.get(end) != Some(&b'.')) {
             return None;
@@ -125,6 +126,8 @@ pub(crate) fn parse_address(text: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing, reason = "tests")]
+
     use proptest::prelude::*;
 
     use super::*;

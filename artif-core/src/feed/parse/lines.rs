@@ -196,10 +196,8 @@ pub(super) mod tests {
             BufReader::new(Repeat::new(&[b'1'; 4096], 1 << 30).chain(&b"\n1.2.3.4\n"[..]));
         let mut seen = Vec::new();
         let done = for_each_line::<()>(&mut input, 64 * 1024, &mut |_, line: Line<'_>| {
-            seen.push(match line {
-                Line::Text(text) => text.len(),
-                Line::TooLong(text) => text.len(),
-            });
+            let (Line::Text(text) | Line::TooLong(text)) = line;
+            seen.push(text.len());
             Ok(())
         });
         assert!(done.is_ok());

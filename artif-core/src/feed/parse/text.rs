@@ -136,8 +136,8 @@ fn spaced_range(reader: &Reader, first: &[u8], rest: &[u8]) -> Option<Indicator>
 }
 
 /// What separates words in free text, beside blanks.
-fn between_words(byte: &u8) -> bool {
-    *byte <= b' ' || matches!(byte, b',' | b';' | b'|' | b'"' | b'<' | b'>' | 0x7f)
+fn between_words(byte: u8) -> bool {
+    byte <= b' ' || matches!(byte, b',' | b';' | b'|' | b'"' | b'<' | b'>' | 0x7f)
 }
 
 fn free_line(out: &mut Collector<'_>, reader: &mut Reader, number: u64, line: &[u8]) -> Result<()> {
@@ -151,7 +151,7 @@ fn free_line(out: &mut Collector<'_>, reader: &mut Reader, number: u64, line: &[
     };
     let mut found = false;
     let mut reason = SkipReason::NotAnIndicator;
-    for word in line.split(between_words).filter(|word| !word.is_empty()) {
+    for word in line.split(|b| between_words(*b)).filter(|word| !word.is_empty()) {
         match reader.read(word) {
             // In prose it says where an address is, not what is bad.
             Ok(Indicator::As(_)) | Err(SkipReason::NotAnIndicator) => {}
@@ -218,7 +218,9 @@ pub(super) fn regex(out: &mut Collector<'_>, pattern: &str, input: &mut dyn BufR
             // reaching beyond.
             let before = line.get(..ip.start()).filter(|_| ip.start() == whole.start());
             let after = line.get(ip.end()..).filter(|_| ip.end() == whole.end());
-            if before.is_some_and(|b| b.last().is_some_and(joins)) || after.is_some_and(goes_on) {
+            if before.is_some_and(|b| b.last().copied().is_some_and(joins))
+                || after.is_some_and(goes_on)
+            {
                 continue;
             }
             match reader.read(ip.as_bytes()) {
@@ -240,14 +242,14 @@ pub(super) fn regex(out: &mut Collector<'_>, pattern: &str, input: &mut dyn BufR
     })
 }
 
-fn joins(byte: &u8) -> bool {
+fn joins(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
 /// Whether what follows an address belongs to the same word. A full stop at its end does not.
 fn goes_on(after: &[u8]) -> bool {
     match after {
-        [b'.' | b'-', next, ..] => joins(next),
+        [b'.' | b'-', next, ..] => joins(*next),
         [next, ..] => next.is_ascii_alphanumeric() || *next == b'_',
         [] => false,
     }
