@@ -224,7 +224,6 @@ impl Config {
     ///
     /// This is where the catalogue's entry type goes in:
     /// `config.feed_sections::<FeedSpec>()?`, then `spec.into_feed(config.base())` for each.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the engine reads its feeds with this"))]
     pub(crate) fn feed_sections<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
         #[derive(Deserialize)]
         struct OnlyFeeds<T> {

@@ -1,54 +1,123 @@
-//! TEMPORARY
-use super::{Feed, Format};
-use crate::error::{Error, Result};
+//! Catalogues: files that define feeds.
+
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
-#[derive(Debug)]
-#[expect(missing_docs)]
+
+use serde::Deserialize;
+
+use super::Feed;
+use super::foreign;
+use super::spec::{FeedSpec, feeds_of_tables, line_at};
+use crate::error::{Error, Result};
+
+/// Feeds as a file defines them.
+///
+/// Read are our own TOML with `[[feed]]` tables, JSON with a `feeds` list, MISP's feed lists, and
+/// YAML with a `feeds` list; which it is shows in the content.
+///
+/// ```
+/// let catalogue = artif_core::feed::Catalogue::embedded().unwrap();
+/// assert!(catalogue.feeds.iter().any(|feed| feed.id.as_str() == "spamhaus-drop-v4"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct Catalogue {
+    /// The feeds in the file's order; no two have the same id.
     pub feeds: Vec<Feed>,
 }
-#[derive(serde::Deserialize)]
-pub(crate) struct FeedSpec {}
-impl FeedSpec {
-    pub(crate) fn into_feed(self, _: Option<&Path>) -> Result<Feed> {
-        Err(Error::config("x"))
-    }
-}
-#[derive(serde::Deserialize)]
-struct E {
-    name: String,
-    provider: String,
-    r#type: Vec<crate::Category>,
-    threat_level_id: crate::ThreatLevel,
-    path: String,
-}
-#[derive(serde::Deserialize)]
-struct L {
-    feeds: Vec<E>,
-}
-#[expect(missing_docs)]
+
+/// No catalogue is this long.
+const LONGEST: u64 = 16 << 20;
+
 impl Catalogue {
-    pub fn embedded() -> Result<Self> {
-        Ok(Self { feeds: vec![] })
+    /// Reads a catalogue. Relative `file:` addresses and paths in it are taken from its folder.
+    ///
+    /// Errors name the file, and the line or entry.
+    ///
+    /// ```
+    /// # use artif_core::feed::Catalogue;
+    /// let folder = tempfile::tempdir().unwrap();
+    /// let path = folder.path().join("feeds.toml");
+    /// std::fs::write(&path, "[[feed]]\nname = 'Mine'\nurl = 'file:mine.txt'\nrefresh = '6h'").unwrap();
+    /// let feed = &Catalogue::load(&path).unwrap().feeds[0];
+    /// assert_eq!((feed.id.as_str(), feed.refresh_seconds), ("mine", 21_600));
+    /// assert!(feed.url.starts_with("file:///") && feed.url.ends_with("/mine.txt"));
+    ///
+    /// std::fs::write(&path, "[[feed]]\nname = 'Mine'\nurll = 'file:mine.txt'").unwrap();
+    /// let error = Catalogue::load(&path).unwrap_err().to_string();
+    /// assert!(error.contains("feeds.toml:3: unknown field `urll`"), "{error}");
+    /// ```
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let failed = |source| Error::io("reading catalogue", path, source);
+        let mut text = String::new();
+        let mut file = File::open(path).map_err(failed)?.take(LONGEST + 1);
+        file.read_to_string(&mut text).map_err(failed)?;
+        if text.len() as u64 > LONGEST {
+            let message = format!("longer than {LONGEST} bytes: this is no catalogue");
+            return Err(Error::Config { path: Some(path.to_owned()), line: None, message });
+        }
+        Self::read(&text, Some(path))
     }
-    pub fn load(path: &Path) -> Result<Self> {
-        let l: L = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        Ok(Self {
-            feeds: l
-                .feeds
-                .into_iter()
-                .map(|e| {
-                    let url = format!("file:{}", path.parent().unwrap().join(&e.path).display());
-                    let id = crate::FeedId::from_name(&e.name).unwrap();
-                    Feed::new(id.as_str(), &url)
-                        .unwrap()
-                        .name(e.name)
-                        .publisher(e.provider)
-                        .format(Format::FreeText)
-                        .categories(e.r#type)
-                        .threat_level(e.threat_level_id)
-                })
-                .collect(),
-        })
+
+    /// The feeds that come with this crate. Those whose licence forbids commercial use, that want a
+    /// key, or whose publisher has gone silent are there but not enabled.
+    ///
+    /// ```
+    /// # use artif_core::feed::Catalogue;
+    /// assert!(Catalogue::embedded().unwrap().feeds.len() > 60);
+    /// ```
+    pub fn embedded() -> Result<Self> {
+        Self::read(include_str!("catalogue.toml"), None)
+    }
+
+    fn read(text: &str, path: Option<&Path>) -> Result<Self> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let feeds = match shape(text) {
+            Shape::Json => foreign::json(text, path)?,
+            Shape::Yaml => foreign::yaml(text, path)?,
+            Shape::Toml => toml(text, path)?,
+        };
+        Ok(Self { feeds })
     }
 }
+
+#[derive(Debug, PartialEq, Eq)]
+enum Shape {
+    Json,
+    Yaml,
+    Toml,
+}
+
+fn shape(text: &str) -> Shape {
+    let start = text.trim_start();
+    let list_of_objects =
+        start.strip_prefix('[').is_some_and(|rest| rest.trim_start().starts_with(['{', ']']));
+    if start.starts_with('{') || list_of_objects {
+        return Shape::Json;
+    }
+    let yaml = |line: &str| {
+        line.starts_with("feeds:") || line.starts_with("- feed:") || line.trim_end() == "---"
+    };
+    if text.lines().any(yaml) { Shape::Yaml } else { Shape::Toml }
+}
+
+fn toml(text: &str, path: Option<&Path>) -> Result<Vec<Feed>> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Document {
+        #[serde(default)]
+        feed: Vec<toml::Spanned<FeedSpec>>,
+    }
+    let document: Document = toml::from_str(text).map_err(|error| Error::Config {
+        path: path.map(Path::to_owned),
+        line: error.span().map(|span| line_at(text, span.start)),
+        message: error.message().to_owned(),
+    })?;
+    feeds_of_tables(document.feed, text, path)
+}
+
+#[cfg(test)]
+#[path = "catalogue_tests.rs"]
+mod tests;

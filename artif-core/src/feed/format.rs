@@ -464,6 +464,8 @@ mod one_or_many {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
     use super::*;
 
     fn read(json: &str) -> serde_json::Result<Format> {

@@ -2,12 +2,14 @@
 
 mod catalogue;
 mod definition;
+mod foreign;
 mod format;
-pub(crate) mod parse;
+mod lenient;
+mod parse;
 pub(crate) mod source;
+mod spec;
 
 pub use catalogue::Catalogue;
-pub(crate) use catalogue::FeedSpec;
 pub use definition::{Feed, FeedId, Role, Scope};
 pub use format::{
     Column, Columns, Format, HeaderKey, Json, JsonPath, Min, Ndjson, UrlPart, ValueKind, Where,
@@ -16,3 +18,4 @@ pub use parse::{
     MispAttribute, MispEvent, ParseLimits, ParseReport, Parsed, SkipReason, SkipSample, parse,
     parse_misp_event,
 };
+pub(crate) use spec::FeedSpec;

@@ -7,6 +7,49 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// except that it is not a digit.
 #[inline]
 pub(crate) fn parse_v4_start(text: &[u8]) -> Option<(u32, usize)> {
+    match text.first_chunk() {
+        // The longest address and what ends it are 16 bytes.
+        Some(window) => parse_v4_window(window),
+        None => parse_v4_bytewise(text),
+    }
+}
+
+/// [`parse_v4_start`] without branches on the lengths of octets, which are as good as random and
+/// cost more in mispredictions than everything else together.
+#[inline]
+fn parse_v4_window(window: &[u8; 16]) -> Option<(u32, usize)> {
+    const ONES: u128 = u128::from_ne_bytes([1; 16]);
+    const HIGH: u128 = ONES << 7;
+    // Digits become 0 to 9; then the high bit of each byte says that it is none.
+    let bytes = u128::from_le_bytes(*window) ^ (ONES * 0x30);
+    let mut others = (((bytes & (ONES * 0x7f)) + ONES * (0x80 - 10)) | bytes) & HIGH;
+    let mut address = 0;
+    let mut start = 0;
+    for octet in 0..4 {
+        // Without a fourth end the count is 128 and the octet too long.
+        let end = (others.trailing_zeros() / 8) as usize;
+        others &= others.wrapping_sub(1);
+        let length = end.wrapping_sub(start);
+        // Three digits at most, the first in the lowest byte.
+        let digits = (bytes >> (8 * start)) as u32;
+        let missing = 3_usize.wrapping_sub(length);
+        if missing > 2 {
+            return None;
+        }
+        let padded = digits << (8 * missing);
+        let value = (padded & 0xff) * 100 + (padded >> 8 & 0xff) * 10 + (padded >> 16 & 0xff);
+        let leading_zero = length > 1 && digits as u8 == 0;
+        let goes_on = octet < 3;
+        if value > 255 || leading_zero || (goes_on && window.get(end) != Some(&b'.')) {
+            return None;
+        }
+        address = address << 8 | value;
+        start = end + usize::from(goes_on);
+    }
+    Some((address, start))
+}
+
+fn parse_v4_bytewise(text: &[u8]) -> Option<(u32, usize)> {
     let mut address = 0_u32;
     let mut at = 0;
     for octet in 0..4 {
@@ -83,6 +126,8 @@ pub(crate) fn parse_address(text: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing, reason = "tests")]
+
     use proptest::prelude::*;
 
     use super::*;
@@ -92,6 +137,10 @@ mod tests {
     }
 
     fn agrees(text: &[u8]) {
+        // However much stands behind, the same is read.
+        let mut followed = text.to_vec();
+        followed.extend(b"\n1.2.3.4 1.2.3.4");
+        assert_eq!(parse_v4_start(&followed), parse_v4_bytewise(&followed), "{followed:?}");
         assert_eq!(parse_address(text), std_reads(text), "{:?}", String::from_utf8_lossy(text));
         let v4 = std_reads(text).and_then(|a| match a {
             IpAddr::V4(a) => Some(a.to_bits()),

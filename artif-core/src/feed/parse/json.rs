@@ -98,14 +98,14 @@ impl<S: Sink> Walk<'_, '_, S> {
         self.paths.iter().any(|path| path.is_empty())
     }
 
-    fn scalar<E: serde::de::Error>(self, found: Scalar<'_>) -> Result<(), E> {
+    fn scalar<E: serde::de::Error>(self, found: &Scalar<'_>) -> Result<(), E> {
         if let Some(key) = self.key {
             self.sink.member(key, &found.text());
         }
         let done = match found {
             _ if self.paths.is_empty() => Ok(()),
             Scalar::Text(text) if self.ends() => self.sink.text(text),
-            Scalar::Number(number) if self.ends() => self.sink.number(number),
+            Scalar::Number(number) if self.ends() => self.sink.number(*number),
             _ => {
                 self.sink.other();
                 Ok(())
@@ -139,23 +139,23 @@ impl<'de, S: Sink> Visitor<'de> for Walk<'_, '_, S> {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
-        self.scalar(Scalar::Text(text))
+        self.scalar(&Scalar::Text(text))
     }
 
     fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<(), E> {
-        self.scalar(Scalar::Number(number))
+        self.scalar(&Scalar::Number(number))
     }
 
     fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<(), E> {
-        self.scalar(Scalar::Other(number.to_string()))
+        self.scalar(&Scalar::Other(number.to_string()))
     }
 
     fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<(), E> {
-        self.scalar(Scalar::Other(number.to_string()))
+        self.scalar(&Scalar::Other(number.to_string()))
     }
 
     fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {
-        self.scalar(Scalar::Other(value.to_string()))
+        self.scalar(&Scalar::Other(value.to_string()))
     }
 
     /// An optional field that is not there.

@@ -11,6 +11,24 @@ pub(super) enum Line<'a> {
     TooLong(&'a [u8]),
 }
 
+/// Who takes the lines, numbered from 1.
+pub(super) trait LineSink<E> {
+    fn line(&mut self, number: u64, line: Line<'_>) -> Result<(), E>;
+
+    /// Takes the line that `ahead` starts with, if it is of the usual kind and ends in there, and
+    /// says how many bytes it took, terminator included; 0 leaves it to [`Self::line`]. Spares the
+    /// search for the end of the line, and what follows may be looked at.
+    fn usual(&mut self, _number: u64, _ahead: &[u8]) -> Result<usize, E> {
+        Ok(0)
+    }
+}
+
+impl<E, F: FnMut(u64, Line<'_>) -> Result<(), E>> LineSink<E> for F {
+    fn line(&mut self, number: u64, line: Line<'_>) -> Result<(), E> {
+        self(number, line)
+    }
+}
+
 /// Why reading stopped early.
 pub(super) enum Stopped<E> {
     Read(std::io::Error),
@@ -23,30 +41,16 @@ impl<E> From<std::io::Error> for Stopped<E> {
     }
 }
 
-/// Calls `each` with every line and its number from 1. A byte order mark before the first line is
-/// passed over. Lines inside one buffer are handed out in place; one that crosses buffers is
-/// gathered up to `limit` bytes.
+/// Hands every line to `sink`. A byte order mark before the first line is passed over. Lines inside
+/// one buffer are handed out in place; one that crosses buffers is gathered up to `limit` bytes.
 pub(super) fn for_each_line<E>(
     input: &mut dyn BufRead,
     limit: usize,
-    mut each: impl FnMut(u64, Line<'_>) -> Result<(), E>,
+    sink: &mut impl LineSink<E>,
 ) -> Result<(), Stopped<E>> {
-    let mut number = 0_u64;
+    let mut number = 1_u64;
     let mut carried: Vec<u8> = Vec::new();
     let mut carrying = false;
-    let mut emit = |bytes: &[u8]| {
-        number += 1;
-        let bytes = match bytes.strip_prefix(b"\xef\xbb\xbf") {
-            Some(rest) if number == 1 => rest,
-            _ => bytes,
-        };
-        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-        let line = match bytes.get(..limit) {
-            Some(start) if bytes.len() > limit => Line::TooLong(start),
-            _ => Line::Text(bytes),
-        };
-        each(number, line).map_err(Stopped::By)
-    };
     loop {
         let buffer = match input.fill_buf() {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
@@ -57,28 +61,56 @@ pub(super) fn for_each_line<E>(
         }
         let length = buffer.len();
         let mut rest = buffer;
-        while let Some(end) = memchr(b'\n', rest) {
+        while !rest.is_empty() {
+            if !carrying {
+                let taken = sink.usual(number, rest).map_err(Stopped::By)?;
+                if taken > 0 {
+                    number += 1;
+                    rest = rest.get(taken..).unwrap_or_default();
+                    continue;
+                }
+            }
+            let Some(end) = memchr(b'\n', rest) else {
+                carry(&mut carried, rest, limit);
+                carrying = true;
+                break;
+            };
             let (line, after) = rest.split_at(end);
             if carrying {
                 carry(&mut carried, line, limit);
-                emit(&carried)?;
+                hand_out(sink, number, &carried, limit)?;
                 carried.clear();
                 carrying = false;
             } else {
-                emit(line)?;
+                hand_out(sink, number, line, limit)?;
             }
+            number += 1;
             rest = after.get(1..).unwrap_or_default();
-        }
-        if !rest.is_empty() {
-            carry(&mut carried, rest, limit);
-            carrying = true;
         }
         input.consume(length);
     }
     if carrying {
-        emit(&carried)?;
+        hand_out(sink, number, &carried, limit)?;
     }
     Ok(())
+}
+
+fn hand_out<E>(
+    sink: &mut impl LineSink<E>,
+    number: u64,
+    bytes: &[u8],
+    limit: usize,
+) -> Result<(), Stopped<E>> {
+    let bytes = match bytes.strip_prefix(b"\xef\xbb\xbf") {
+        Some(rest) if number == 1 => rest,
+        _ => bytes,
+    };
+    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+    let line = match bytes.get(..limit) {
+        Some(start) if bytes.len() > limit => Line::TooLong(start),
+        _ => Line::Text(bytes),
+    };
+    sink.line(number, line).map_err(Stopped::By)
 }
 
 /// Keeps a little more than the limit, so that a line beyond it is known to be.
@@ -130,7 +162,7 @@ pub(super) mod tests {
     fn lines(input: &[u8], buffer: usize, limit: usize) -> Vec<Result<String, String>> {
         let mut out = Vec::new();
         let mut reader = BufReader::with_capacity(buffer, input);
-        let done = for_each_line::<()>(&mut reader, limit, |number, line| {
+        let done = for_each_line::<()>(&mut reader, limit, &mut |number, line: Line<'_>| {
             assert_eq!(number, out.len() as u64 + 1);
             out.push(match line {
                 Line::Text(text) => Ok(String::from_utf8_lossy(text).into_owned()),
@@ -163,11 +195,9 @@ pub(super) mod tests {
         let mut input =
             BufReader::new(Repeat::new(&[b'1'; 4096], 1 << 30).chain(&b"\n1.2.3.4\n"[..]));
         let mut seen = Vec::new();
-        let done = for_each_line::<()>(&mut input, 64 * 1024, |_, line| {
-            seen.push(match line {
-                Line::Text(text) => text.len(),
-                Line::TooLong(text) => text.len(),
-            });
+        let done = for_each_line::<()>(&mut input, 64 * 1024, &mut |_, line: Line<'_>| {
+            let (Line::Text(text) | Line::TooLong(text)) = line;
+            seen.push(text.len());
             Ok(())
         });
         assert!(done.is_ok());

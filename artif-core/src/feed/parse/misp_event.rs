@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::BufRead;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::collect::{Collector, Indicator};
@@ -15,6 +15,7 @@ use super::{ParseLimits, SkipSample};
 use crate::category::ThreatLevel;
 use crate::error::{Result, excerpt};
 use crate::feed::FeedId;
+use crate::feed::lenient::Lenient;
 use crate::net::Prefix;
 
 /// A MISP event, as far as an IP-reputation engine cares.
@@ -375,80 +376,5 @@ impl<'de> Deserialize<'de> for Attributes {
             }
         }
         deserializer.deserialize_any(List)
-    }
-}
-
-/// Text, a number or a truth value, as MISP's versions write the same field in turn. Anything else
-/// counts as missing.
-#[derive(Default)]
-struct Lenient(Option<String>);
-
-impl Lenient {
-    fn flag(&self) -> bool {
-        self.0.as_deref().is_some_and(|text| text == "1" || text.eq_ignore_ascii_case("true"))
-    }
-
-    fn number(&self) -> Option<i64> {
-        self.0.as_deref()?.trim().parse().ok()
-    }
-
-    /// Unix seconds of an RFC 3339 time, or of a count of seconds or microseconds.
-    fn time(&self) -> Option<i64> {
-        match self.number() {
-            Some(number) if number.unsigned_abs() >= 100_000_000_000 => Some(number / 1_000_000),
-            Some(number) => Some(number),
-            None => {
-                let text = self.0.as_deref()?;
-                chrono::DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp())
-            }
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Lenient {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Anything;
-        impl<'de> Visitor<'de> for Anything {
-            type Value = Lenient;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text, a number or a truth value")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Lenient, E> {
-                Ok(Lenient(Some(text.to_owned())))
-            }
-
-            fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Lenient, E> {
-                Ok(Lenient(Some(value.to_string())))
-            }
-
-            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Lenient, E> {
-                Ok(Lenient(Some(number.to_string())))
-            }
-
-            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Lenient, E> {
-                Ok(Lenient(Some(number.to_string())))
-            }
-
-            fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Lenient, E> {
-                Ok(Lenient(Some(number.to_string())))
-            }
-
-            fn visit_unit<E: serde::de::Error>(self) -> Result<Lenient, E> {
-                Ok(Lenient(None))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Lenient, A::Error> {
-                while elements.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Lenient(None))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Lenient, A::Error> {
-                while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Lenient(None))
-            }
-        }
-        deserializer.deserialize_any(Anything)
     }
 }

@@ -19,10 +19,10 @@ pub use misp_event::{MispAttribute, MispEvent, parse_misp_event};
 pub use report::{ParseReport, SkipReason, SkipSample};
 
 use self::collect::Collector;
-use self::lines::{Line, for_each_line};
+use self::lines::{Line, LineSink, for_each_line};
 use self::text::Style;
 use super::{FeedId, Format};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::net::PrefixSet;
 
 /// The bounds of reading a feed, and the rules its entries must pass.
@@ -143,23 +143,59 @@ pub fn parse(
 fn each_line<'a>(
     out: &mut Collector<'a>,
     input: &mut dyn BufRead,
-    mut each: impl FnMut(&mut Collector<'a>, u64, &[u8]) -> Result<()>,
+    each: impl FnMut(&mut Collector<'a>, u64, &[u8]) -> Result<()>,
 ) -> Result<()> {
-    let limit = out.limits.max_line;
-    let done = for_each_line(input, limit, |number, line| {
-        out.report.lines = number;
-        match line {
-            Line::Text(line) => {
-                if number == 1 && (line.starts_with(b"\xff\xfe") || line.starts_with(b"\xfe\xff")) {
-                    return Err(out.fail(Some(1), "this is UTF-16: only UTF-8 and ASCII are read"));
+    each_line_or(out, input, |_, _, _| Ok(0), each)
+}
+
+/// The same, with a short cut for lines of the usual kind: [`LineSink::usual`].
+fn each_line_or<'a>(
+    out: &mut Collector<'a>,
+    input: &mut dyn BufRead,
+    usual: impl FnMut(&mut Collector<'a>, u64, &[u8]) -> Result<usize>,
+    each: impl FnMut(&mut Collector<'a>, u64, &[u8]) -> Result<()>,
+) -> Result<()> {
+    struct Counted<'c, 'a, U, L> {
+        out: &'c mut Collector<'a>,
+        usual: U,
+        each: L,
+    }
+
+    impl<'a, U, L> LineSink<Error> for Counted<'_, 'a, U, L>
+    where
+        U: FnMut(&mut Collector<'a>, u64, &[u8]) -> Result<usize>,
+        L: FnMut(&mut Collector<'a>, u64, &[u8]) -> Result<()>,
+    {
+        fn line(&mut self, number: u64, line: Line<'_>) -> Result<()> {
+            self.out.report.lines = number;
+            match line {
+                Line::Text(line) => {
+                    if number == 1
+                        && (line.starts_with(b"\xff\xfe") || line.starts_with(b"\xfe\xff"))
+                    {
+                        let reason = "this is UTF-16: only UTF-8 and ASCII are read";
+                        return Err(self.out.fail(Some(1), reason));
+                    }
+                    (self.each)(self.out, number, line)
                 }
-                each(out, number, line)
-            }
-            Line::TooLong(start) => {
-                out.skip(number, SkipReason::TooLong, start);
-                Ok(())
+                Line::TooLong(start) => {
+                    self.out.skip(number, SkipReason::TooLong, start);
+                    Ok(())
+                }
             }
         }
-    });
+
+        #[inline]
+        fn usual(&mut self, number: u64, ahead: &[u8]) -> Result<usize> {
+            let taken = (self.usual)(self.out, number, ahead)?;
+            if taken > 0 {
+                self.out.report.lines = number;
+            }
+            Ok(taken)
+        }
+    }
+
+    let limit = out.limits.max_line;
+    let done = for_each_line(input, limit, &mut Counted { out: &mut *out, usual, each });
     done.map_err(|stopped| out.stopped(stopped))
 }

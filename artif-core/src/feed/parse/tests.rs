@@ -4,6 +4,8 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::float_cmp,
+    clippy::field_reassign_with_default,
     clippy::needless_pass_by_value,
     reason = "tests"
 )]
@@ -31,9 +33,8 @@ fn fails(format: &Format, input: &[u8]) -> Error {
 
 /// The networks without the lengths of single addresses.
 fn nets(parsed: &Parsed) -> Vec<String> {
-    let short = |net: crate::Prefix| match net.is_host() {
-        true => net.address().to_string(),
-        false => net.to_string(),
+    let short = |net: crate::Prefix| {
+        if net.is_host() { net.address().to_string() } else { net.to_string() }
     };
     parsed.prefixes.iter().map(short).collect()
 }
@@ -628,7 +629,7 @@ proptest! {
         let v4 = v4.into_iter().filter_map(|(a, l)| crate::Prefix4::new(a, l % 33)).map(crate::Prefix::V4);
         let v6 = v6.into_iter().filter_map(|(a, l)| crate::Prefix6::new(a, l % 129)).map(crate::Prefix::V6);
         let set: PrefixSet = v4.chain(v6).collect();
-        let text: String = set.iter().map(|net| format!("{net}\n")).collect();
+        let text = set.iter().map(|net| net.to_string()).collect::<Vec<_>>().join("\n");
         let mut limits = ParseLimits::default();
         (limits.keep_special_purpose, limits.keep_too_wide) = (true, true);
         let id = "x".parse().unwrap();

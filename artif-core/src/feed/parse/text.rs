@@ -5,9 +5,9 @@ use std::io::BufRead;
 use memchr::memchr3;
 
 use super::collect::{Collector, Indicator};
-use super::each_line;
 use super::report::SkipReason;
 use super::token::{Reader, kind_of};
+use super::{each_line, each_line_or};
 use crate::error::{Result, excerpt};
 use crate::net::{Prefix4, parse_v4_start};
 
@@ -24,11 +24,17 @@ pub(super) enum Style {
 
 pub(super) fn text(out: &mut Collector<'_>, style: Style, input: &mut dyn BufRead) -> Result<()> {
     let mut reader = Reader::default();
-    each_line(out, input, |out, number, line| {
-        if let Some(net) = bare_v4(line) {
-            out.report.recognised += 1;
-            return out.add_v4(number, net, line);
-        }
+    let usual = |out: &mut Collector<'_>, number, ahead: &[u8]| {
+        let Some((net, at)) = bare_v4(ahead) else { return Ok(0) };
+        let taken = match ahead.get(at..) {
+            Some([b'\n', ..]) => at + 1,
+            Some([b'\r', b'\n', ..]) => at + 2,
+            _ => return Ok(0),
+        };
+        out.report.recognised += 1;
+        out.add_v4(number, net, ahead.get(..at).unwrap_or(ahead)).map(|()| taken)
+    };
+    each_line_or(out, input, usual, |out, number, line| {
         let line = line.trim_ascii();
         if line.is_empty() {
             out.report.blank += 1;
@@ -46,17 +52,16 @@ pub(super) fn text(out: &mut Collector<'_>, style: Style, input: &mut dyn BufRea
     })
 }
 
-/// The line that nearly all lines are: an IPv4 address or network and nothing else.
+/// The IPv4 address or network at the start of nearly every line, and its length in bytes.
 #[inline]
-fn bare_v4(line: &[u8]) -> Option<Prefix4> {
-    let (address, at) = parse_v4_start(line)?;
-    match line.get(at..)? {
-        [] => Some(Prefix4::host(address)),
-        [b'/', tens @ b'1'..=b'3', ones @ b'0'..=b'9'] => {
-            Prefix4::new(address, (tens - b'0') * 10 + (ones - b'0'))
+fn bare_v4(ahead: &[u8]) -> Option<(Prefix4, usize)> {
+    let (address, at) = parse_v4_start(ahead)?;
+    match ahead.get(at..)? {
+        [b'/', tens @ b'1'..=b'3', ones @ b'0'..=b'9', ..] => {
+            Some((Prefix4::new(address, (tens - b'0') * 10 + (ones - b'0'))?, at + 3))
         }
-        [b'/', ones @ b'0'..=b'9'] => Prefix4::new(address, ones - b'0'),
-        _ => None,
+        [b'/', ones @ b'0'..=b'9', ..] => Some((Prefix4::new(address, ones - b'0')?, at + 2)),
+        _ => Some((Prefix4::host(address), at)),
     }
 }
 
@@ -131,8 +136,8 @@ fn spaced_range(reader: &Reader, first: &[u8], rest: &[u8]) -> Option<Indicator>
 }
 
 /// What separates words in free text, beside blanks.
-fn between_words(byte: &u8) -> bool {
-    *byte <= b' ' || matches!(byte, b',' | b';' | b'|' | b'"' | b'<' | b'>' | 0x7f)
+fn between_words(byte: u8) -> bool {
+    byte <= b' ' || matches!(byte, b',' | b';' | b'|' | b'"' | b'<' | b'>' | 0x7f)
 }
 
 fn free_line(out: &mut Collector<'_>, reader: &mut Reader, number: u64, line: &[u8]) -> Result<()> {
@@ -146,7 +151,7 @@ fn free_line(out: &mut Collector<'_>, reader: &mut Reader, number: u64, line: &[
     };
     let mut found = false;
     let mut reason = SkipReason::NotAnIndicator;
-    for word in line.split(between_words).filter(|word| !word.is_empty()) {
+    for word in line.split(|b| between_words(*b)).filter(|word| !word.is_empty()) {
         match reader.read(word) {
             // In prose it says where an address is, not what is bad.
             Ok(Indicator::As(_)) | Err(SkipReason::NotAnIndicator) => {}
@@ -213,7 +218,9 @@ pub(super) fn regex(out: &mut Collector<'_>, pattern: &str, input: &mut dyn BufR
             // reaching beyond.
             let before = line.get(..ip.start()).filter(|_| ip.start() == whole.start());
             let after = line.get(ip.end()..).filter(|_| ip.end() == whole.end());
-            if before.is_some_and(|b| b.last().is_some_and(joins)) || after.is_some_and(goes_on) {
+            if before.is_some_and(|b| b.last().copied().is_some_and(joins))
+                || after.is_some_and(goes_on)
+            {
                 continue;
             }
             match reader.read(ip.as_bytes()) {
@@ -235,14 +242,14 @@ pub(super) fn regex(out: &mut Collector<'_>, pattern: &str, input: &mut dyn BufR
     })
 }
 
-fn joins(byte: &u8) -> bool {
+fn joins(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
 /// Whether what follows an address belongs to the same word. A full stop at its end does not.
 fn goes_on(after: &[u8]) -> bool {
     match after {
-        [b'.' | b'-', next, ..] => joins(next),
+        [b'.' | b'-', next, ..] => joins(*next),
         [next, ..] => next.is_ascii_alphanumeric() || *next == b'_',
         [] => false,
     }
