@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 use crate::reputation::{Reputation, Verdict};
 
 /// What it says to an empty question.
+#[cfg(feature = "cli")]
 pub(crate) const ENTER_IP: &str = "Enter IP";
 /// What it says to text that is no address.
+#[cfg(feature = "cli")]
 pub(crate) const ENTER_VALID_IP: &str = "Enter valid IP";
 const PRIVATE_IP: &str = "Private IP";
 

@@ -1,6 +1,6 @@
 //! What several test files share.
 #![allow(dead_code, reason = "each test file uses a part of it")]
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use artif_core::{Engine, FixedClock, Prefix, RefreshOptions, RefreshReport};
 use chrono::{DateTime, Utc};
 
 /// The folder of real feeds, where there is one.
-pub fn corpus() -> Option<PathBuf> {
+pub(crate) fn corpus() -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
     let path = std::env::var_os("ARTIF_CORPUS").map_or_else(beside, PathBuf::from);
     if path.is_dir() {
@@ -20,16 +20,16 @@ pub fn corpus() -> Option<PathBuf> {
     None
 }
 
-pub fn time(text: &str) -> DateTime<Utc> {
+pub(crate) fn time(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-pub fn clock(text: &str) -> Arc<FixedClock> {
+pub(crate) fn clock(text: &str) -> Arc<FixedClock> {
     Arc::new(FixedClock::new(time(text)))
 }
 
 /// Writes a text list and a catalogue of it in the seed's shape; returns the catalogue's path.
-pub fn catalogue(dir: &Path, feeds: &[(&str, &str)]) -> PathBuf {
+pub(crate) fn catalogue(dir: &Path, feeds: &[(&str, &str)]) -> PathBuf {
     let entries: Vec<_> = feeds
         .iter()
         .map(|(name, content)| {
@@ -45,12 +45,12 @@ pub fn catalogue(dir: &Path, feeds: &[(&str, &str)]) -> PathBuf {
     path
 }
 
-pub fn refresh(engine: &Engine) -> RefreshReport {
+pub(crate) fn refresh(engine: &Engine) -> RefreshReport {
     engine.refresh(&RefreshOptions::default()).unwrap()
 }
 
 /// The networks in a file by the plainest possible reading: words, URLs cut to their host.
-pub fn naive_networks(path: &Path) -> BTreeSet<Prefix> {
+pub(crate) fn naive_networks(path: &Path) -> BTreeSet<Prefix> {
     let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
     let mut found = BTreeSet::new();
     for word in text.split_whitespace() {
@@ -66,7 +66,7 @@ pub fn naive_networks(path: &Path) -> BTreeSet<Prefix> {
 }
 
 /// What feeds may not list: special-purpose networks, and networks of too few bits.
-pub fn is_acceptable(prefix: Prefix) -> bool {
+pub(crate) fn is_acceptable(prefix: Prefix) -> bool {
     let floor = if matches!(prefix, Prefix::V4(_)) { 8 } else { 19 };
     prefix.special_purpose().is_none() && prefix.len() >= floor
 }

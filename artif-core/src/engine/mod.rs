@@ -26,7 +26,7 @@ pub use overrides::Overrides;
 pub use owner::Engine;
 pub use reader::Reader;
 pub use refresh::{
-    FeedReport, Outcome, RefreshEvent, RefreshOptions, RefreshReport, RefreshTimings,
+    FeedReport, Outcome, Progress, RefreshEvent, RefreshOptions, RefreshReport, RefreshTimings,
 };
 pub use status::{SnapshotStatus, Status};
 

@@ -10,11 +10,11 @@ use crate::overlay::Overlay;
 /// Logs a change durably, then makes it count: publishes the overlay with it. The log's lock makes
 /// changes of several processes follow one another.
 pub(crate) fn change(dir: &Path, log: &OverrideLog, change: OverrideChange) -> Result<()> {
-    log.append_then(&[change.clone()], || {
+    log.append_then(std::slice::from_ref(&change), || {
         let mut entries = Overlay::load(dir)?.entries().to_vec();
         entries.retain(|entry| entry.prefix != change.prefix());
-        if let OverrideChange::Put(entry) = change {
-            entries.push(entry);
+        if let OverrideChange::Put(entry) = &change {
+            entries.push(entry.clone());
         }
         Overlay::new(entries).publish(dir)
     })

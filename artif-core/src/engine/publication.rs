@@ -19,7 +19,7 @@ use crate::snapshot::{self, Compiled, Input, Snapshot, compile};
 /// What became of it, and how long it took.
 #[derive(Debug, Default)]
 pub(super) struct Published {
-    pub(super) published: bool,
+    pub(super) anew: bool,
     pub(super) geo: Duration,
     pub(super) compile: Duration,
     pub(super) publish: Duration,
@@ -75,7 +75,7 @@ pub(super) fn publish_if_needed(
         let compiled = compile(input)?;
         shared.answers.exchange_snapshot(Snapshot::from_bytes(compiled.bytes)?);
         done.compile = started.elapsed();
-        done.published = true;
+        done.anew = true;
         return Ok(done);
     };
     // The ledger is made durable on one core while the other compiles.
@@ -98,7 +98,7 @@ pub(super) fn publish_if_needed(
     progress(RefreshEvent::Publishing);
     publish(shared, dir, sequence, &compiled?)?;
     done.publish += started.elapsed();
-    done.published = true;
+    done.anew = true;
     // Answers are as new as can be even where the ledger's disk is in trouble.
     checkpoint.map(|()| done)
 }

@@ -36,7 +36,7 @@ pub struct RefreshOptions {
     /// The feeds to fetch; none stands for all that are enabled.
     pub feeds: Vec<FeedId>,
     /// Called as things happen, from the thread that refreshes.
-    pub progress: Option<Arc<dyn Fn(RefreshEvent<'_>) + Send + Sync>>,
+    pub progress: Option<Arc<Progress>>,
     /// Set it from any thread to stop. What was committed by then stays, each feed whole.
     pub cancel: Option<Arc<AtomicBool>>,
 }
@@ -89,6 +89,9 @@ impl fmt::Debug for RefreshOptions {
             .finish_non_exhaustive()
     }
 }
+
+/// Hears of what happens during a refresh.
+pub type Progress = dyn Fn(RefreshEvent<'_>) + Send + Sync;
 
 /// What happens during a refresh.
 ///
@@ -249,7 +252,7 @@ pub(super) fn refresh(shared: &Shared, options: &RefreshOptions) -> Result<Refre
     let retention = span(shared.config.history.retention);
     let expired = shared.ledger.store().expire(now.saturating_sub(retention))?;
 
-    let Published { published, geo, compile, publish } =
+    let Published { anew: published, geo, compile, publish } =
         publication::publish_if_needed(shared, &mut work, &all, now, expired > 0, &progress)?;
     timings.geo = millis(geo);
     timings.compile = millis(compile);

@@ -6,6 +6,7 @@ mod foreign;
 mod format;
 mod lenient;
 mod parse;
+#[cfg_attr(not(feature = "fetch"), allow(dead_code, reason = "files need only a part"))]
 pub(crate) mod source;
 mod spec;
 

@@ -1,5 +1,7 @@
 //! Autonomous system, organisation and country of every address.
 
+#[cfg(not(feature = "geo"))]
+mod absent;
 #[cfg(feature = "geo")]
 mod merge;
 #[cfg(feature = "geo")]
@@ -12,6 +14,8 @@ mod tests;
 #[cfg(feature = "geo")]
 mod tree;
 
+#[cfg(not(feature = "geo"))]
+pub use absent::GeoSources;
 #[cfg(feature = "geo")]
 pub use merge::GeoSources;
 pub use table::{Country, GeoDatabase, GeoRecord, GeoTable};

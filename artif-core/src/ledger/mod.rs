@@ -1,5 +1,6 @@
 //! The durable truth: which feed lists what since when, what left and when, what operators decided.
 
+#[cfg_attr(not(feature = "sled"), allow(dead_code, reason = "checkpoints need only a part"))]
 mod block;
 mod bytes;
 mod checkpoint;

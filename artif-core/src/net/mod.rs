@@ -9,4 +9,5 @@ pub use prefix::{Prefix, Prefix4, Prefix6, canonical_address};
 pub use set::PrefixSet;
 pub(crate) use special::special_blocks;
 pub use special::{SpecialPurpose, special_purpose};
+pub use text::address;
 pub(crate) use text::{parse_address, parse_v4, parse_v4_padded, parse_v4_start, parse_v6};

@@ -1,5 +1,6 @@
 //! Addresses from bytes, as fast as feeds need it and as strict as the standard library.
 
+use crate::error::{Error, Result};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The dotted-decimal address at the start of `text` and how many bytes it takes: four decimal
@@ -113,6 +114,17 @@ pub(crate) fn parse_v6(text: &[u8]) -> Option<Ipv6Addr> {
         return None;
     }
     std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// The address that `text` spells: exactly what [`IpAddr::from_str`](std::str::FromStr) reads, with
+/// an error that can be shown.
+///
+/// ```
+/// assert!(artif_core::address("2001:db8::1").unwrap().is_ipv6());
+/// assert_eq!(artif_core::address("10.1").unwrap_err().code(), "ARTIF_BAD_ADDRESS");
+/// ```
+pub fn address(text: &str) -> Result<IpAddr> {
+    parse_address(text.as_bytes()).ok_or_else(|| Error::bad_address(text))
 }
 
 /// Exactly the texts [`IpAddr::from_str`](std::str::FromStr) reads.

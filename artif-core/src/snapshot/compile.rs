@@ -7,6 +7,8 @@
 //!    distinct (chain, geo record) is one answer.
 //! 4. *Score*: the scorer learns from all listed networks, then scores each distinct answer.
 
+use std::time::Duration;
+
 use rustc_hash::FxHashMap;
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U32, U64};
@@ -18,7 +20,7 @@ use super::index;
 use super::meta::{Meta, SnapshotCounts, SnapshotFeed};
 use super::records::{GeoRow, ListingRow, Prefix6Row, Record, Sets};
 use crate::category::CategorySet;
-use crate::clock::Seconds;
+use crate::clock::{Seconds, span};
 use crate::error::Result;
 use crate::feed::{FeedId, Role};
 use crate::geo::{GeoDatabase, GeoRecord, GeoTable};
@@ -74,23 +76,23 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
     let gathered = gather(input.store, input.ids)?;
     let mut feed_sets = Sets::new();
     let classify = Classify { feeds: &input.feeds, listings: &gathered.listings, now: input.now };
-
-    let facts: Vec<FeedFacts> = input.feeds.iter().map(facts).collect();
-    let horizon = (input.scorer.horizon_days() * DAY).min(f64::from(Seconds::MAX)) as Seconds;
     let mut by_set = |reach| -> Vec<Standing> {
-        (0..gathered.sets.len() as u32)
-            .map(|set| classify.standing(gathered.sets.get(set), reach, &mut feed_sets))
-            .collect()
+        let sets = 0..gathered.sets.len() as u32;
+        sets.map(|set| classify.standing(gathered.sets.get(set), reach, &mut feed_sets)).collect()
     };
     let within_window = by_set(input.window);
+    let horizon = span(
+        Duration::try_from_secs_f64(input.scorer.horizon_days() * DAY).unwrap_or(Duration::MAX),
+    );
     let within_horizon = by_set(horizon);
-    let scored_sets = feed_sets.clone();
+
+    let facts: Vec<FeedFacts> = input.feeds.iter().map(facts).collect();
     let documents = ListedNetworks {
         gathered: &gathered,
         geo: input.geo,
         now: input.now,
         standings: &within_horizon,
-        feed_sets: &scored_sets,
+        feed_sets: &feed_sets,
     };
     let model = input.scorer.fit(&ScoreInput {
         feeds: &facts,
@@ -99,46 +101,17 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
         window_days: f64::from(input.window) / DAY,
     })?;
 
-    let mut covers = Covers::new();
-    let nets4 = gathered.v4.iter().zip(&gathered.v4_sets);
-    let listed4 = flatten(nets4.map(|(p, set)| (p.first(), p.last(), *set)), &mut covers);
-    let nets6 = gathered.v6.iter().zip(&gathered.v6_sets);
-    let listed6 = flatten(nets6.map(|(p, set)| (p.first(), p.last(), *set)), &mut covers);
-
-    // Answer 0 is that of all special-purpose addresses.
-    let mut answers: Vec<(u32, u32)> = vec![(0, 0)];
-    let mut ids: FxHashMap<(u32, u32), u32> = FxHashMap::default();
-    let mut answer = |[cover, geo, special]: [u32; 3]| {
-        if special != 0 {
-            return 0;
-        }
-        *ids.entry((cover, geo)).or_insert_with(|| {
-            answers.push((cover, geo));
-            (answers.len() - 1) as u32
-        })
-    };
-    let (special4, special6) = special_ranges();
-    let mut ranges4 = Ranges::new();
-    let geo4 = (&input.geo.v4_starts[..], &input.geo.v4_records[..]);
-    let parts4 =
-        [(&listed4.starts[..], &listed4.values[..]), geo4, (&special4.starts, &special4.values)];
-    overlay(parts4, |start, values| ranges4.push(start, answer(values)));
-    let mut ranges6 = Ranges::new();
-    let geo6 = (&input.geo.v6_starts[..], &input.geo.v6_records[..]);
-    let parts6 =
-        [(&listed6.starts[..], &listed6.values[..]), geo6, (&special6.starts, &special6.values)];
-    overlay(parts6, |start, values| ranges6.push(start, answer(values)));
-
+    let cut = cut(&gathered, input.geo);
     let mut chain = Vec::new();
-    let standings: Vec<Standing> = (0..covers.len() as u32)
+    let standings: Vec<Standing> = (0..cut.covers.len() as u32)
         .map(|cover| {
             chain.clear();
-            covers.items(cover).for_each(|set| chain.extend_from_slice(gathered.sets.get(set)));
+            cut.covers.items(cover).for_each(|set| chain.extend_from_slice(gathered.sets.get(set)));
             classify.standing(&chain, input.window, &mut feed_sets)
         })
         .collect();
     let records: Vec<Record> = std::iter::once(special_record())
-        .chain(answers.iter().skip(1).map(|&(cover, geo)| {
+        .chain(cut.answers.iter().skip(1).map(|&(cover, geo)| {
             let standing = standings.get(cover as usize).copied();
             record(&input, model.as_ref(), &feed_sets, standing.unwrap_or(NOTHING), geo)
         }))
@@ -150,46 +123,74 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
         active: gathered.count(|set| state(&within_window, set) == State::Active),
         historical: gathered.count(|set| state(&within_window, set) == State::Historical),
         listings: gathered.total,
-        ranges4: ranges4.starts.len() as u64,
-        ranges6: ranges6.starts.len() as u64,
+        ranges4: cut.v4.starts.len() as u64,
+        ranges6: cut.v6.starts.len() as u64,
         records: records.len() as u64,
     };
     let historical = within_window.iter().filter(|s| s.state == State::Historical);
     let next_edge = historical.map(|s| s.ended.saturating_add(input.window)).min();
 
-    let size = ranges4.starts.len() * 8 + ranges6.starts.len() * 20 + gathered.v4.len() * 12;
-    let mut writer = Writer::new(size + records.len() * 32 + (4 << 20));
-    index::build(&mut writer, &ranges4, &ranges6);
+    let size = cut.v4.starts.len() * 8 + cut.v6.starts.len() * 20 + gathered.v4.len() * 12;
+    let mut writer = Writer::new(size + records.len() * 32 + (8 << 20));
+    index::build(&mut writer, &cut.v4, &cut.v6);
     writer.section(Section::Records, records.as_bytes());
     write_sets(&mut writer, [Section::FeedSetEnds, Section::FeedSetMembers], &feed_sets);
     write_geo(&mut writer, input.geo);
     write_listings(&mut writer, &gathered);
     writer.section(Section::Model, &model.encode());
-    let meta = Meta {
-        scorer: input.scorer.name().to_owned(),
-        window: input.window,
-        retention: input.retention,
-        stale_after: input.stale_after,
-        triage_below: input.triage_below,
-        inputs: input.inputs,
-        next_edge,
-        lengths4: gathered.v4.iter().fold(0, |bits, p| bits | 1 << p.len()),
-        lengths6: gathered.v6.iter().fold([0; 3], |mut bits, p| {
-            if let Some(word) = bits.get_mut(usize::from(p.len()) / 64) {
-                *word |= 1 << (p.len() % 64);
-            }
-            bits
-        }),
-        counts: counts.clone(),
-        geo: input.databases,
-        feeds: input.feeds,
+    let (sequence, now) = (input.sequence, input.now);
+    write_meta(&mut writer, input, &gathered, counts.clone(), next_edge)?;
+    Ok(Compiled { bytes: writer.finish(sequence, u64::from(now)), counts })
+}
+
+/// Both families cut into ranges whose addresses do not differ.
+struct Cut {
+    v4: Ranges<u32>,
+    v6: Ranges<u128>,
+    covers: Covers,
+    /// What each range's value stands for: a chain of covers and a geo record. The first is that
+    /// of all special-purpose addresses.
+    answers: Vec<(u32, u32)>,
+}
+
+fn cut(gathered: &Gathered, geo: &GeoTable) -> Cut {
+    let mut covers = Covers::new();
+    let nets4 = gathered.v4.iter().zip(&gathered.v4_sets);
+    let listed4 = flatten(nets4.map(|(p, set)| (p.first(), p.last(), *set)), &mut covers);
+    let nets6 = gathered.v6.iter().zip(&gathered.v6_sets);
+    let listed6 = flatten(nets6.map(|(p, set)| (p.first(), p.last(), *set)), &mut covers);
+    let (special4, special6) = special_ranges();
+
+    let mut answers: Vec<(u32, u32)> = vec![(0, 0)];
+    let mut ids: FxHashMap<(u32, u32), u32> = FxHashMap::default();
+    let mut answer = |[cover, geo, special]: [u32; 3]| {
+        if special != 0 {
+            return 0;
+        }
+        *ids.entry((cover, geo)).or_insert_with(|| {
+            answers.push((cover, geo));
+            (answers.len() - 1) as u32
+        })
     };
-    let meta = serde_json::to_vec(&meta).map_err(|error| crate::Error::Invalid {
-        what: "snapshot description",
-        reason: error.to_string(),
-    })?;
-    writer.section(Section::Meta, &meta);
-    Ok(Compiled { bytes: writer.finish(input.sequence, u64::from(input.now)), counts })
+    let mut v4 = Ranges::new();
+    overlay(
+        [
+            (&listed4.starts[..], &listed4.values[..]),
+            (&geo.v4_starts, &geo.v4_records),
+            (&special4.starts, &special4.values),
+        ],
+        |start, values| v4.push(start, answer(values)),
+    );
+    let mut v6 = Ranges::new();
+    overlay(
+        [
+            (&listed6.starts[..], &listed6.values[..]),
+            (&geo.v6_starts, &geo.v6_records),
+            (&special6.starts, &special6.values),
+        ],
+        |start, values| v6.push(start, answer(values)),
+    );
+    Cut { v4, v6, covers, answers }
 }
 
 fn state(standings: &[Standing], set: u32) -> State {
@@ -353,13 +354,13 @@ impl Documents for ListedNetworks<'_> {
         let mut place = 0;
         for (prefix, set) in self.gathered.v4.iter().zip(&self.gathered.v4_sets) {
             let geo = (&self.geo.v4_starts[..], &self.geo.v4_records[..]);
-            touch(geo, prefix.first(), prefix.last(), &mut place, &mut touched);
+            touch(geo, &prefix.first(), &prefix.last(), &mut place, &mut touched);
             self.visit(*set, &touched, visit);
         }
         place = 0;
         for (prefix, set) in self.gathered.v6.iter().zip(&self.gathered.v6_sets) {
             let geo = (&self.geo.v6_starts[..], &self.geo.v6_records[..]);
-            touch(geo, prefix.first(), prefix.last(), &mut place, &mut touched);
+            touch(geo, &prefix.first(), &prefix.last(), &mut place, &mut touched);
             self.visit(*set, &touched, visit);
         }
     }
@@ -369,18 +370,18 @@ impl Documents for ListedNetworks<'_> {
 /// the networks come in order.
 fn touch<A: Ord>(
     (starts, records): (&[A], &[u32]),
-    first: A,
-    last: A,
+    first: &A,
+    last: &A,
     place: &mut usize,
     touched: &mut Vec<u32>,
 ) {
-    while starts.get(*place + 1).is_some_and(|start| *start <= first) {
+    while starts.get(*place + 1).is_some_and(|start| start <= first) {
         *place += 1;
     }
     touched.clear();
     touched.extend(records.get(*place));
     let rest = starts.iter().zip(records).skip(*place + 1);
-    touched.extend(rest.take_while(|(start, _)| **start <= last).map(|(_, record)| *record));
+    touched.extend(rest.take_while(|(start, _)| *start <= last).map(|(_, record)| *record));
     if touched.len() > 1 {
         touched.sort_unstable();
         touched.dedup();
@@ -407,6 +408,40 @@ fn write_geo(writer: &mut Writer, geo: &GeoTable) {
     }
     writer.section(Section::OrganisationEnds, u32s(&ends).as_bytes());
     writer.section(Section::OrganisationText, &text);
+}
+
+fn write_meta(
+    writer: &mut Writer,
+    input: Input<'_>,
+    gathered: &Gathered,
+    counts: SnapshotCounts,
+    next_edge: Option<Seconds>,
+) -> Result<()> {
+    let meta = Meta {
+        scorer: input.scorer.name().to_owned(),
+        window: input.window,
+        retention: input.retention,
+        stale_after: input.stale_after,
+        triage_below: input.triage_below,
+        inputs: input.inputs,
+        next_edge,
+        lengths4: gathered.v4.iter().fold(0, |bits, p| bits | 1 << p.len()),
+        lengths6: gathered.v6.iter().fold([0; 3], |mut bits, p| {
+            if let Some(word) = bits.get_mut(usize::from(p.len()) / 64) {
+                *word |= 1 << (p.len() % 64);
+            }
+            bits
+        }),
+        counts,
+        geo: input.databases,
+        feeds: input.feeds,
+    };
+    let meta = serde_json::to_vec(&meta).map_err(|error| crate::Error::Invalid {
+        what: "snapshot description",
+        reason: error.to_string(),
+    })?;
+    writer.section(Section::Meta, &meta);
+    Ok(())
 }
 
 fn write_listings(writer: &mut Writer, gathered: &Gathered) {

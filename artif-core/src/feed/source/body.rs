@@ -26,7 +26,6 @@ enum Content {
     Kept {
         file: tempfile::SpooledTempFile,
         digest: u128,
-        length: u64,
     },
 }
 
@@ -74,9 +73,8 @@ impl Body {
         limit: u64,
         file: tempfile::SpooledTempFile,
         digest: u128,
-        length: u64,
     ) -> Self {
-        let content = Content::Kept { file, digest, length };
+        let content = Content::Kept { file, digest };
         Self { request: request.clone(), limit, content }
     }
 
@@ -92,15 +90,6 @@ impl Body {
         }
         let result = self.start().and_then(BodyReader::finish);
         result.map_err(|error| self.error(error))
-    }
-
-    /// The length in bytes, unpacked; of a file as it was just now.
-    pub(crate) fn length(&self) -> Option<u64> {
-        match &self.content {
-            Content::File(file) => file.metadata().ok().map(|metadata| metadata.len()),
-            #[cfg(feature = "fetch")]
-            Content::Kept { length, .. } => Some(*length),
-        }
     }
 
     /// The document from its start. Its errors become ours by [`Body::error`].
@@ -234,7 +223,6 @@ mod tests {
         let text = "192.0.2.1\n".repeat(100_000);
         file.write_all(text.as_bytes()).unwrap();
         let mut body = open(file.path(), text.len() as u64).unwrap();
-        assert_eq!(body.length(), Some(1_000_000));
         assert_eq!(body.digest().unwrap(), xxh3_128(text.as_bytes()));
 
         let mut line = String::new();

@@ -300,7 +300,7 @@ impl Client {
         }
         report(Event::Received { bytes: received, total });
         let spool = intake.finish().map_err(|error| not_kept(error, packed))?;
-        Ok(Body::kept(request, limit, spool.file, spool.hash.digest128(), spool.length))
+        Ok(Body::kept(request, limit, spool.file, spool.hash.digest128()))
     }
 }
 

@@ -63,7 +63,6 @@ fn text(fetched: Fetched) -> String {
     let Fetched::Document { mut body, .. } = fetched else { panic!("unchanged") };
     let mut text = String::new();
     body.reader().unwrap().read_to_string(&mut text).unwrap();
-    assert_eq!(body.length(), Some(text.len() as u64));
     assert_eq!(body.digest().unwrap(), xxhash_rust::xxh3::xxh3_128(text.as_bytes()));
     text
 }
