@@ -6,7 +6,7 @@ mod foreign;
 mod format;
 mod lenient;
 mod parse;
-mod spec;
+pub(crate) mod spec;
 
 pub use catalogue::Catalogue;
 pub use definition::{Feed, FeedId, Role, Scope};
