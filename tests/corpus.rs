@@ -1,5 +1,5 @@
 //! All 85 real feeds and both databases through the whole engine.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 mod support;
 

@@ -330,7 +330,7 @@ fn a_torn_override_log_loses_only_what_was_never_acknowledged() {
     let whole = bytes.len();
     OverrideLog::open(dir.path()).unwrap().append(&[OverrideChange::Put(block(2))]).unwrap();
     bytes = fs::read(&log).unwrap();
-    fs::write(&log, &bytes[..(whole + bytes.len()) / 2]).unwrap();
+    fs::write(&log, &bytes[..usize::midpoint(whole, bytes.len())]).unwrap();
     let ledger = open(dir.path());
     assert_eq!(overrides(&ledger), [host(1)].into());
     ledger.put_override(&block(3)).unwrap();

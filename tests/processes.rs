@@ -1,5 +1,5 @@
 //! Several processes on one folder: readers that follow, and an owner that is killed at any moment.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 mod support;
 
@@ -19,7 +19,9 @@ const FOLDER: &str = "ARTIF_TEST_FOLDER";
 const SIZE: u32 = 3000;
 
 fn generation(n: u32) -> String {
-    (0..SIZE).map(|i| format!("93.{}.{}.{}\n", n % 200, i / 250, i % 250)).collect()
+    let lines: Vec<_> =
+        (0..SIZE).map(|i| format!("93.{}.{}.{}\n", n % 200, i / 250, i % 250)).collect();
+    lines.concat()
 }
 
 fn spawn(part: &str, folder: &Path) -> Child {

@@ -1,5 +1,5 @@
 //! Two weeks of real feeds, day by day, against the plainest possible bookkeeping.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 mod support;
 

@@ -366,7 +366,8 @@ fn list(density: u8, seed: u64, drift: u8) -> PrefixSet {
     let (mut four, mut six) = (Vec::new(), Vec::new());
     for n in 0..3000u64 {
         let dice = mix(n, seed);
-        let wanted = u64::from(density) + u64::from(mix(n, u64::from(drift)) % 64 == 0) * 128;
+        let wanted =
+            u64::from(density) + u64::from(mix(n, u64::from(drift)).is_multiple_of(64)) * 128;
         if dice % 256 >= wanted {
             continue;
         }

@@ -9,11 +9,11 @@ use crate::overlay::Overlay;
 
 /// Logs a change durably, then makes it count: publishes the overlay with it. The log's lock makes
 /// changes of several processes follow one another.
-pub(crate) fn change(dir: &Path, log: &OverrideLog, change: OverrideChange) -> Result<()> {
-    log.append_then(std::slice::from_ref(&change), || {
+pub(crate) fn change(dir: &Path, log: &OverrideLog, change: &OverrideChange) -> Result<()> {
+    log.append_then(std::slice::from_ref(change), || {
         let mut entries = Overlay::load(dir)?.entries().to_vec();
         entries.retain(|entry| entry.prefix != change.prefix());
-        if let OverrideChange::Put(entry) = &change {
+        if let OverrideChange::Put(entry) = change {
             entries.push(entry.clone());
         }
         Overlay::new(entries).publish(dir)
@@ -52,7 +52,7 @@ impl Overrides {
     /// Adds one, in place of the one for the same network. When this returns it survives a power
     /// loss; in every process it counts within a second.
     pub fn add(&self, entry: Override) -> Result<()> {
-        change(&self.dir, &self.log, OverrideChange::Put(entry))
+        change(&self.dir, &self.log, &OverrideChange::Put(entry))
     }
 
     /// Removes the one for exactly this network; says whether there was one.
@@ -65,7 +65,7 @@ impl Overrides {
         let found = self.list()?.iter().any(|entry| entry.prefix == prefix);
         if found {
             let author = author.to_owned();
-            change(&self.dir, &self.log, OverrideChange::Remove { prefix, author, at })?;
+            change(&self.dir, &self.log, &OverrideChange::Remove { prefix, author, at })?;
         }
         Ok(found)
     }

@@ -159,7 +159,7 @@ impl Shared {
     fn change_overrides(&self, change: OverrideChange) -> Result<()> {
         match (&self.dir, &self.ledger) {
             (Some(dir), Holding::Folder(ledger)) => {
-                super::overrides::change(dir, ledger.override_log(), change)?;
+                super::overrides::change(dir, ledger.override_log(), &change)?;
                 ledger.absorb_pending()?;
                 self.answers.follow().map(drop)
             }

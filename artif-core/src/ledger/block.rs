@@ -172,16 +172,16 @@ pub(crate) fn decode(payload: &[u8]) -> Decoded<Block> {
     }
 }
 
+/// Takes a block's entries and its payload.
+pub(crate) type Emit<'a, E> = dyn FnMut(&[E], Vec<u8>) + 'a;
+
 /// Cuts sorted listings into blocks and hands each to `emit` with its payload.
-pub(crate) fn split_active<P: Net>(
-    entries: &[Listed<P>],
-    emit: &mut dyn FnMut(&[Listed<P>], Vec<u8>),
-) {
+pub(crate) fn split_active<P: Net>(entries: &[Listed<P>], emit: &mut Emit<'_, Listed<P>>) {
     split(entries, &mut |chunk, out| put_active(chunk, out), emit);
 }
 
 /// Cuts ended listings, sorted, into blocks and hands each to `emit` with its payload.
-pub(crate) fn split_ended<P: Net>(entries: &[Gone<P>], emit: &mut dyn FnMut(&[Gone<P>], Vec<u8>)) {
+pub(crate) fn split_ended<P: Net>(entries: &[Gone<P>], emit: &mut Emit<'_, Gone<P>>) {
     split(entries, &mut |chunk, out| put_ended(chunk, out), emit);
 }
 
@@ -486,7 +486,6 @@ pub(crate) fn unseal<'a>(sealed: &'a [u8], key: &[u8]) -> Decoded<&'a [u8]> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use std::collections::BTreeSet;
 

@@ -148,7 +148,6 @@ pub(crate) fn put_optional_text(out: &mut Vec<u8>, text: Option<&str>) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

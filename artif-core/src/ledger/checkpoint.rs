@@ -466,7 +466,6 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::super::{Generation, MemoryStore, OverrideAction, Validators};
     use super::*;

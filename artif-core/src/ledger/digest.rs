@@ -70,7 +70,6 @@ pub(crate) fn override_(entry: &Override) -> u128 {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::net::{Prefix4, Prefix6};

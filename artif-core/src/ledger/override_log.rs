@@ -291,7 +291,6 @@ fn first(bytes: &[u8]) -> Decoded<(u64, OverrideChange, usize)> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -184,7 +184,6 @@ pub(crate) fn change(input: &mut Input<'_>) -> Decoded<OverrideChange> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;

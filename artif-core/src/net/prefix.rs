@@ -486,7 +486,7 @@ mod tests {
     fn packing_is_checked() {
         let p = Prefix4::new(0xc000_0200, 24).unwrap();
         assert_eq!(Prefix4::from_packed(p.packed()), Some(p));
-        assert_eq!(Prefix4::from_packed(0xc000_0201 << 6 | 24), None, "host bits");
+        assert_eq!(Prefix4::from_packed((0xc000_0201 << 6) + 24), None, "host bits");
         assert_eq!(Prefix4::from_packed(40), None, "length");
         assert_eq!(Prefix4::from_packed(1 << 50), None, "address");
     }

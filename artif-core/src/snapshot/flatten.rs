@@ -181,7 +181,9 @@ mod tests {
         ) {
             let list = |m: &std::collections::BTreeMap<u32, u32>| {
                 let mut r = Ranges::new();
-                m.iter().for_each(|(s, v)| r.push(*s, *v));
+                for (s, v) in m {
+                    r.push(*s, *v);
+                }
                 r
             };
             let (a, b) = (list(&a), list(&b));

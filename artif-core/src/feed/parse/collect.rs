@@ -95,7 +95,11 @@ impl<'a> Collector<'a> {
     }
 
     fn add_v6(&mut self, line: u64, net: Prefix6, written: &[u8]) -> Result<()> {
-        if Prefix::V6(net).special_purpose().is_some() {
+        let special_group = matches!(
+            net.first() >> 112,
+            0 | 0x64 | 0x100 | 0x2001 | 0x2620 | 0x3fff | 0x5f00 | 0xfc00..
+        );
+        if special_group && Prefix::V6(net).special_purpose().is_some() {
             self.report.special_purpose += 1;
             if !self.limits.keep_special_purpose {
                 self.skip(line, SkipReason::SpecialPurpose, written);
@@ -301,8 +305,13 @@ mod tests {
         let mut collector = Collector::new(&id, &limits);
         let mut blocks = 0;
         for block in crate::net::special_blocks() {
+            let last = match block.prefix {
+                Prefix::V4(net) => Prefix::V4(Prefix4::host(net.last())),
+                Prefix::V6(net) => Prefix::V6(Prefix6::host(net.last())),
+            };
             collector.add(1, Indicator::Net(block.prefix), b"").unwrap();
-            blocks += 1;
+            collector.add(1, Indicator::Net(last), b"").unwrap();
+            blocks += 2;
         }
         let parsed = collector.finish().unwrap();
         assert!(parsed.prefixes.is_empty(), "{:?}", parsed.prefixes);

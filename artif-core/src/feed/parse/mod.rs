@@ -7,6 +7,8 @@ mod columns;
 mod json;
 mod lines;
 mod misp_event;
+#[cfg(test)]
+mod properties;
 mod report;
 #[cfg(test)]
 mod tests;

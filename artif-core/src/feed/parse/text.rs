@@ -1,15 +1,16 @@
 //! Text a line at a time: plain lists, free text, `FireHOL` sets, regular expressions.
 
 use std::io::BufRead;
+use std::net::IpAddr;
 
 use memchr::memchr3;
 
 use super::collect::{Collector, Indicator};
 use super::report::SkipReason;
-use super::token::{Reader, kind_of};
+use super::token::{Reader, kind_of, length, split_once};
 use super::{each_line, each_line_or};
 use crate::error::{Result, excerpt};
-use crate::net::{Prefix4, parse_v4_start};
+use crate::net::{Prefix, Prefix4, parse_v4_start, parse_v6};
 
 /// How a line is taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,10 @@ pub(super) fn text(out: &mut Collector<'_>, style: Style, input: &mut dyn BufRea
     };
     each_line_or(out, input, usual, |out, number, line| {
         let line = line.trim_ascii();
+        if let Some(net) = bare_v6(line) {
+            out.report.recognised += 1;
+            return out.add(number, Indicator::Net(net), line);
+        }
         if line.is_empty() {
             out.report.blank += 1;
         } else if style == Style::Free {
@@ -62,6 +67,16 @@ fn bare_v4(ahead: &[u8]) -> Option<(Prefix4, usize)> {
         }
         [b'/', ones @ b'0'..=b'9', ..] => Some((Prefix4::new(address, ones - b'0')?, at + 2)),
         _ => Some((Prefix4::host(address), at)),
+    }
+}
+
+/// An IPv6 address or network that is the whole line.
+fn bare_v6(line: &[u8]) -> Option<Prefix> {
+    let (address, bits) = split_once(line, b'/').map_or((line, None), |(a, b)| (a, Some(b)));
+    let address = IpAddr::V6(parse_v6(address)?);
+    match bits {
+        None => Some(Prefix::host(address)),
+        Some(bits) => Prefix::new(address, length(bits, address)?),
     }
 }
 

@@ -35,6 +35,9 @@ pub(super) struct Handle {
     folder: PathBuf,
 }
 
+/// Sees a pair; an error ends the scan.
+type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
+
 impl Handle {
     /// Opens or creates. To be called within [`guarded`].
     pub(super) fn open(folder: &Path, options: &LedgerOptions) -> Result<Self> {
@@ -103,7 +106,7 @@ impl Handle {
     }
 
     /// Calls `visit` for every pair, in order.
-    pub(super) fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+    pub(super) fn each(&self, visit: &mut Visit<'_>) -> Result<()> {
         let mut outcome = Ok(());
         self.contained("read", |db| {
             for pair in db.iter() {
@@ -229,7 +232,6 @@ pub(super) fn guarded<T: Send + 'static>(
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
 

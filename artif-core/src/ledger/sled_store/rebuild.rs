@@ -146,7 +146,7 @@ fn quarantine(dir: &Path) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     let now = seconds(SystemClock.now());
-    let aside = (0..)
+    let aside = (0..1000)
         .map(|n| dir.join(format!("ledger.broken-{now:010}-{n:03}")))
         .find(|aside| !aside.exists())
         .unwrap_or_else(|| dir.join("ledger.broken"));
