@@ -48,11 +48,21 @@ pub struct FixedClock(AtomicI64);
 
 impl FixedClock {
     /// A clock that shows `now`, to the second.
+    ///
+    /// ```
+    /// let clock = artif_core::FixedClock::new(chrono::DateTime::UNIX_EPOCH);
+    /// assert_eq!(artif_core::Clock::now(&clock).timestamp(), 0);
+    /// ```
     pub fn new(now: DateTime<Utc>) -> Self {
         Self(AtomicI64::new(now.timestamp()))
     }
 
     /// Moves the clock, forwards or back.
+    ///
+    /// ```
+    /// let clock = artif_core::FixedClock::new(chrono::DateTime::UNIX_EPOCH);
+    /// clock.set("2026-08-01T00:00:00Z".parse().unwrap());
+    /// ```
     pub fn set(&self, now: DateTime<Utc>) {
         self.0.store(now.timestamp(), Ordering::Relaxed);
     }

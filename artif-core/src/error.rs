@@ -6,9 +6,20 @@
 use std::path::{Path, PathBuf};
 
 /// The error behind an [`Error`], boxed so that no other crate's type is part of this API.
+///
+/// ```
+/// let source: artif_core::Source = "out of luck".into();
+/// ```
 pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// Shorthand for results of this crate.
+///
+/// ```
+/// fn twice(text: &str) -> artif_core::Result<artif_core::Prefix> {
+///     text.parse()
+/// }
+/// assert!(twice("10.0.0.0/8").is_ok());
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong.

@@ -19,6 +19,18 @@ use crate::snapshot::{Listed, Meta};
 use crate::view::View;
 
 /// One listing of an address: which feed lists, or listed, which network around it, and when.
+///
+/// ```
+/// # use artif_core::{Engine, Feed, Reader, RefreshOptions, ReputationEngine};
+/// # let dir = tempfile::tempdir().unwrap();
+/// # std::fs::write(dir.path().join("list.txt"), "93.184.216.34\n").unwrap();
+/// # let url = format!("file:{}", dir.path().join("list.txt").display());
+/// # let data = dir.path().join("data");
+/// let engine = Engine::builder().data(&data).feed(Feed::new("a", &url).unwrap()).build().unwrap();
+/// engine.refresh(&RefreshOptions::default()).unwrap();
+/// let evidence = engine.history("93.184.216.34".parse().unwrap());
+/// assert_eq!((evidence[0].feed.as_str(), evidence[0].ended), ("a", None));
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Evidence {
@@ -63,12 +75,36 @@ impl Evidence {
     }
 
     /// Whether it is listed now.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, Feed, Reader, RefreshOptions, ReputationEngine};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # std::fs::write(dir.path().join("list.txt"), "93.184.216.34\n").unwrap();
+    /// # let url = format!("file:{}", dir.path().join("list.txt").display());
+    /// # let data = dir.path().join("data");
+    /// let engine = Engine::builder().data(&data).feed(Feed::new("a", &url).unwrap()).build().unwrap();
+    /// engine.refresh(&RefreshOptions::default()).unwrap();
+    /// assert!(engine.history("93.184.216.34".parse().unwrap())[0].is_active());
+    /// ```
     pub fn is_active(&self) -> bool {
         self.ended.is_none()
     }
 }
 
 /// An answer with its reasons.
+///
+/// ```
+/// # use artif_core::{Engine, Feed, Reader, RefreshOptions, ReputationEngine};
+/// # let dir = tempfile::tempdir().unwrap();
+/// # std::fs::write(dir.path().join("list.txt"), "93.184.216.34\n").unwrap();
+/// # let url = format!("file:{}", dir.path().join("list.txt").display());
+/// # let data = dir.path().join("data");
+/// let engine = Engine::builder().data(&data).feed(Feed::new("a", &url).unwrap()).build().unwrap();
+/// engine.refresh(&RefreshOptions::default()).unwrap();
+/// let explanation = engine.explain("93.184.216.34".parse().unwrap());
+/// let sum: f64 = explanation.terms.iter().map(|term| term.contribution).sum();
+/// assert!((100.0 + sum - explanation.reputation.score()).abs() < 1e-9);
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Explanation {
@@ -131,6 +167,13 @@ pub(crate) fn evidence(view: &View, ip: IpAddr) -> Vec<Evidence> {
 
 impl Explanation {
     /// The explanation as lines for a terminal or a ticket.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// let text = engine.explain("8.8.8.8".parse().unwrap()).to_text();
+    /// assert!(text.starts_with("8.8.8.8  score 100.0 of 100"));
+    /// ```
     pub fn to_text(&self) -> String {
         let mut out = String::new();
         // Writing to a String cannot fail.
@@ -227,6 +270,18 @@ impl Serialize for Explanation {
 
 /// What the ledger knew of an address at a moment in the past. Overrides and scores are those of
 /// their time and are not kept, so there are none here.
+///
+/// ```
+/// # use artif_core::{Engine, Feed, Reader, RefreshOptions, ReputationEngine};
+/// # let dir = tempfile::tempdir().unwrap();
+/// # std::fs::write(dir.path().join("list.txt"), "93.184.216.34\n").unwrap();
+/// # let url = format!("file:{}", dir.path().join("list.txt").display());
+/// # let data = dir.path().join("data");
+/// let engine = Engine::builder().data(&data).feed(Feed::new("a", &url).unwrap()).build().unwrap();
+/// engine.refresh(&RefreshOptions::default()).unwrap();
+/// let past = engine.check_at("93.184.216.34".parse().unwrap(), chrono::DateTime::UNIX_EPOCH);
+/// assert!(past.evidence.is_empty() && past.remembers_since > past.at);
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct PastReputation {

@@ -130,43 +130,99 @@ impl Reputation {
     }
 
     /// The address as it was looked up: IPv4 carried in IPv6 is shown as IPv4.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// let answer = engine.check("::ffff:8.8.8.8".parse().unwrap());
+    /// assert_eq!(answer.ip().to_string(), "8.8.8.8");
+    /// ```
     pub fn ip(&self) -> IpAddr {
         self.address
     }
 
     /// Where feeds say it stands. Special-purpose addresses are always unknown.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert_eq!(answer.state(), artif_core::score::State::Unknown);
+    /// ```
     pub fn state(&self) -> State {
         self.record.state()
     }
 
     /// Whether a threat feed lists it, or did within the history window.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert!(!answer.is_ioc());
+    /// ```
     pub fn is_ioc(&self) -> bool {
         self.state() != State::Unknown
     }
 
     /// Whether a threat feed lists it now.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert!(!answer.is_active());
+    /// ```
     pub fn is_active(&self) -> bool {
         self.state() == State::Active
     }
 
     /// Whether no threat feed lists it now but one did within the history window.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert!(!answer.is_historical());
+    /// ```
     pub fn is_historical(&self) -> bool {
         self.state() == State::Historical
     }
 
     /// 0 (certainly bad) to 100 (safe). An override does not change it.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert_eq!(answer.score(), 100.0);
+    /// ```
     pub fn score(&self) -> f64 {
         self.record.score.get()
     }
 
     /// Calibrated probability, 0 to 1, that it is malicious now; `None` from scorers that are not
     /// calibrated, such as the classic one.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert_eq!(answer.risk(), None);
+    /// ```
     pub fn risk(&self) -> Option<f64> {
         (self.view.snapshot.meta().scorer == "risk" && !self.record.is_special())
             .then(|| 1.0 - self.score() / 100.0)
     }
 
     /// What to do about it; an operator's override beats everything else.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert_eq!(answer.verdict(), artif_core::Verdict::NoAction);
+    /// ```
     pub fn verdict(&self) -> Verdict {
         match self.override_entry().map(|entry| entry.action) {
             Some(OverrideAction::Allow) => Verdict::Allowed,
@@ -176,6 +232,13 @@ impl Reputation {
     }
 
     /// The verdict in a sentence.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert_eq!(answer.description(), "Benign IP according to feeds");
+    /// ```
     pub fn description(&self) -> String {
         if let Some(entry) = self.override_entry() {
             let action = if entry.action == OverrideAction::Allow { "Allowed" } else { "Blocked" };
@@ -193,26 +256,61 @@ impl Reputation {
     }
 
     /// The operator's decision that holds for it, if any.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert!(answer.override_entry().is_none());
+    /// ```
     pub fn override_entry(&self) -> Option<&Override> {
         self.view.overlay.decides(self.address, || self.view.clock.now())
     }
 
     /// The special-purpose block it is in, if any.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert!(answer.special_purpose().is_none());
+    /// ```
     pub fn special_purpose(&self) -> Option<&'static SpecialPurpose> {
         self.record.is_special().then(|| special_purpose(self.address)).flatten()
     }
 
     /// The autonomous system's number.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert_eq!(answer.asn(), None); // no database yet
+    /// ```
     pub fn asn(&self) -> Option<u32> {
         self.geo().asn
     }
 
     /// The country.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert_eq!(answer.country(), None);
+    /// ```
     pub fn country(&self) -> Option<Country> {
         self.geo().country
     }
 
     /// The organisation behind the autonomous system.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert_eq!(answer.organisation(), None);
+    /// ```
     pub fn organisation(&self) -> Option<&str> {
         self.view.snapshot.organisation(self.geo().organisation?)
     }
@@ -222,11 +320,25 @@ impl Reputation {
     }
 
     /// The threat feeds that list it; where historical, that listed it.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert_eq!(answer.feeds().count(), 0);
+    /// ```
     pub fn feeds(&self) -> impl Iterator<Item = &SnapshotFeed> {
         self.feed_set(self.record.feeds.get())
     }
 
     /// The label and benign feeds that list it now: what it is, not that it is bad.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert_eq!(answer.labels().count(), 0);
+    /// ```
     pub fn labels(&self) -> impl Iterator<Item = &SnapshotFeed> {
         self.feed_set(self.record.labels.get())
     }
@@ -237,11 +349,25 @@ impl Reputation {
     }
 
     /// What those feeds say of it.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert!(answer.categories().is_empty());
+    /// ```
     pub fn categories(&self) -> CategorySet {
         CategorySet::from_bits(self.record.categories.get())
     }
 
     /// When a threat feed that makes it active or historical first listed it.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert_eq!(answer.first_seen(), None);
+    /// ```
     pub fn first_seen(&self) -> Option<DateTime<Utc>> {
         let counted = self.counted_listings();
         counted.map(|listing| listing.first_seen).min().map(datetime)
@@ -249,6 +375,13 @@ impl Reputation {
 
     /// When a threat feed was last seen to list it: the feed's newest confirmation while active,
     /// else when it left its last feed.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert_eq!(answer.last_seen(), None);
+    /// ```
     pub fn last_seen(&self) -> Option<DateTime<Utc>> {
         match self.state() {
             State::Unknown => None,
@@ -271,11 +404,25 @@ impl Reputation {
     }
 
     /// The sequence number of the snapshot that answered.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert_eq!(answer.snapshot_id(), 0); // before the first refresh
+    /// ```
     pub fn snapshot_id(&self) -> u64 {
         self.view.snapshot.header().sequence
     }
 
     /// Whether the snapshot that answered is older than its `stale_after`.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert!(!answer.is_stale());
+    /// ```
     pub fn is_stale(&self) -> bool {
         self.view.is_stale()
     }

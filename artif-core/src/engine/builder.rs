@@ -46,6 +46,13 @@ pub struct EngineBuilder {
 
 impl EngineBuilder {
     /// Takes a configuration, from [`Config::load`] or made in code.
+    ///
+    /// ```
+    /// # use artif_core::{Config, Engine};
+    /// let config = Config::from_toml("[history]\nwindow = '14d'").unwrap();
+    /// let engine = Engine::builder().config(config).in_memory().build().unwrap();
+    /// assert_eq!(engine.config().history.window.as_secs(), 14 * 86_400);
+    /// ```
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
@@ -53,6 +60,13 @@ impl EngineBuilder {
     }
 
     /// Sets the data folder, in place of the configuration's.
+    ///
+    /// ```
+    /// # use artif_core::Engine;
+    /// let dir = tempfile::tempdir().unwrap();
+    /// let engine = Engine::builder().data(dir.path()).build().unwrap();
+    /// assert_eq!(engine.data(), Some(dir.path()));
+    /// ```
     #[must_use]
     pub fn data(mut self, dir: impl AsRef<Path>) -> Self {
         self.data = Some(dir.as_ref().to_owned());
@@ -60,6 +74,10 @@ impl EngineBuilder {
     }
 
     /// Keeps everything in memory: no folder, no lock, nothing left behind.
+    ///
+    /// ```
+    /// assert!(artif_core::Engine::builder().in_memory().build().unwrap().data().is_none());
+    /// ```
     #[must_use]
     pub fn in_memory(mut self) -> Self {
         self.in_memory = true;
@@ -67,6 +85,13 @@ impl EngineBuilder {
     }
 
     /// Adds a feed. With one, the built-in catalogue is used only if the configuration says so.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, Feed};
+    /// let feed = Feed::new("mine", "https://feeds.example/list.txt").unwrap();
+    /// let engine = Engine::builder().in_memory().feed(feed).build().unwrap();
+    /// assert_eq!(engine.feeds().len(), 1);
+    /// ```
     #[must_use]
     pub fn feed(mut self, feed: Feed) -> Self {
         self.feeds.push(feed);
@@ -74,6 +99,12 @@ impl EngineBuilder {
     }
 
     /// Adds the feeds of a catalogue file, in place of the configuration's catalogues.
+    ///
+    /// ```
+    /// # use artif_core::Engine;
+    /// let error = Engine::builder().in_memory().catalogue("no/such.toml").build().unwrap_err();
+    /// assert_eq!(error.code(), "ARTIF_IO");
+    /// ```
     #[must_use]
     pub fn catalogue(mut self, path: impl AsRef<Path>) -> Self {
         self.catalogues.push(path.as_ref().to_owned());
@@ -81,6 +112,13 @@ impl EngineBuilder {
     }
 
     /// Sets the clock, for replays and tests.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, FixedClock};
+    /// let clock = FixedClock::new("2026-08-05T00:00:00Z".parse().unwrap());
+    /// let engine = Engine::builder().in_memory().clock(std::sync::Arc::new(clock)).build();
+    /// assert!(engine.is_ok());
+    /// ```
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
@@ -91,6 +129,14 @@ impl EngineBuilder {
     ///
     /// Errors: [`Error::Config`], [`Error::Locked`] where another process owns the folder, and what
     /// the ledger says where it can be neither opened nor rebuilt.
+    ///
+    /// ```
+    /// # use artif_core::Engine;
+    /// let dir = tempfile::tempdir().unwrap();
+    /// let first = Engine::builder().data(dir.path()).build().unwrap();
+    /// let second = Engine::builder().data(dir.path()).build().unwrap_err();
+    /// assert_eq!(second.code(), "ARTIF_LOCKED");
+    /// ```
     pub fn build(self) -> Result<Engine> {
         let config = self.config;
         config.validate()?;

@@ -43,6 +43,11 @@ pub struct Overrides {
 
 impl Overrides {
     /// The overrides of `dir`.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// assert!(artif_core::Overrides::open(dir.path()).unwrap().list().unwrap().is_empty());
+    /// ```
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = dir.as_ref().to_owned();
         let log = OverrideLog::open(&dir)?;
@@ -51,11 +56,28 @@ impl Overrides {
 
     /// Adds one, in place of the one for the same network. When this returns it survives a power
     /// loss; in every process it counts within a second.
+    ///
+    /// ```
+    /// # use artif_core::Overrides;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let overrides = Overrides::open(dir.path()).unwrap();
+    /// # use artif_core::ledger::{Override, OverrideAction};
+    /// let entry = Override::new("192.0.2.0/24".parse().unwrap(), OverrideAction::Allow, chrono::Utc::now());
+    /// overrides.add(entry.reason("our office")).unwrap();
+    /// ```
     pub fn add(&self, entry: Override) -> Result<()> {
         change(&self.dir, &self.log, &OverrideChange::Put(entry))
     }
 
     /// Removes the one for exactly this network; says whether there was one.
+    ///
+    /// ```
+    /// # use artif_core::Overrides;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let overrides = Overrides::open(dir.path()).unwrap();
+    /// let prefix = "192.0.2.0/24".parse().unwrap();
+    /// assert!(!overrides.remove(prefix, "ana", chrono::Utc::now()).unwrap());
+    /// ```
     pub fn remove(
         &self,
         prefix: Prefix,
@@ -71,6 +93,13 @@ impl Overrides {
     }
 
     /// All of them, sorted by network, expired ones too.
+    ///
+    /// ```
+    /// # use artif_core::Overrides;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let overrides = Overrides::open(dir.path()).unwrap();
+    /// assert!(overrides.list().unwrap().is_empty());
+    /// ```
     pub fn list(&self) -> Result<Vec<Override>> {
         Ok(Overlay::load(&self.dir)?.entries().to_vec())
     }

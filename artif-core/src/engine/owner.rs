@@ -73,11 +73,20 @@ impl Holding {
 
 impl Engine {
     /// Starts to describe an engine.
+    ///
+    /// ```
+    /// let engine = artif_core::Engine::builder().in_memory().build().unwrap();
+    /// ```
     pub fn builder() -> EngineBuilder {
         EngineBuilder::default()
     }
 
     /// An engine without a folder, for tests and for services that load their feeds at each start.
+    ///
+    /// ```
+    /// let engine = artif_core::Engine::in_memory().unwrap();
+    /// assert!(engine.overrides().is_empty());
+    /// ```
     pub fn in_memory() -> Result<Self> {
         Self::builder().in_memory().build()
     }
@@ -94,11 +103,24 @@ impl Engine {
     /// Answers go on meanwhile. A feed that fails keeps its last good content; the report says so.
     ///
     /// Errors: only what concerns all feeds, such as a ledger that cannot be written.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, Feed, Outcome, RefreshOptions};
+    /// let feed = Feed::new("gone", "file:/no/such/file").unwrap();
+    /// let engine = Engine::builder().in_memory().feed(feed).build().unwrap();
+    /// let report = engine.refresh(&RefreshOptions::default()).unwrap();
+    /// assert_eq!(report.feeds[0].outcome, Outcome::Failed);
+    /// ```
     pub fn refresh(&self, options: &RefreshOptions) -> Result<RefreshReport> {
         super::refresh::refresh(&self.shared, options)
     }
 
     /// The feeds as configured.
+    ///
+    /// ```
+    /// let engine = artif_core::Engine::in_memory().unwrap();
+    /// assert!(engine.feeds().len() > 60, "the built-in catalogue");
+    /// ```
     pub fn feeds(&self) -> Vec<Feed> {
         self.shared.feeds().clone()
     }
@@ -107,6 +129,13 @@ impl Engine {
     /// the next refresh.
     ///
     /// Errors: [`Error::UnknownFeed`].
+    ///
+    /// ```
+    /// let engine = artif_core::Engine::in_memory().unwrap();
+    /// let id = engine.feeds()[0].id.clone();
+    /// engine.enable_feed(&id, false).unwrap();
+    /// assert!(!engine.feeds()[0].enabled);
+    /// ```
     pub fn enable_feed(&self, id: &FeedId, enabled: bool) -> Result<()> {
         let mut feeds = self.shared.feeds();
         let Some(feed) = feeds.iter_mut().find(|feed| feed.id == *id) else {
@@ -121,11 +150,25 @@ impl Engine {
 
     /// Adds an override, in place of the one for the same network. When this returns it survives a
     /// power loss and counts in this process; in every other it does within a second.
+    ///
+    /// ```
+    /// # use artif_core::ledger::{Override, OverrideAction};
+    /// # use artif_core::{Engine, ReputationEngine, Verdict};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// let prefix = "198.41.0.0/24".parse().unwrap();
+    /// engine.add_override(Override::new(prefix, OverrideAction::Block, chrono::Utc::now())).unwrap();
+    /// assert_eq!(engine.check("198.41.0.4".parse().unwrap()).verdict(), Verdict::Blocked);
+    /// ```
     pub fn add_override(&self, entry: Override) -> Result<()> {
         self.shared.change_overrides(OverrideChange::Put(entry))
     }
 
     /// Removes the override for exactly this network; says whether there was one.
+    ///
+    /// ```
+    /// let engine = artif_core::Engine::in_memory().unwrap();
+    /// assert!(!engine.remove_override("198.41.0.0/24".parse().unwrap(), "ana").unwrap());
+    /// ```
     pub fn remove_override(&self, prefix: Prefix, author: &str) -> Result<bool> {
         if !self.overrides().iter().any(|entry| entry.prefix == prefix) {
             return Ok(false);
@@ -136,16 +179,29 @@ impl Engine {
     }
 
     /// All overrides, sorted by network, expired ones too.
+    ///
+    /// ```
+    /// assert!(artif_core::Engine::in_memory().unwrap().overrides().is_empty());
+    /// ```
     pub fn overrides(&self) -> Vec<Override> {
         self.shared.answers.load().overlay.entries().to_vec()
     }
 
     /// The folder; `None` in memory.
+    ///
+    /// ```
+    /// assert!(artif_core::Engine::in_memory().unwrap().data().is_none());
+    /// ```
     pub fn data(&self) -> Option<&Path> {
         self.shared.dir.as_deref()
     }
 
     /// The configuration it was built with.
+    ///
+    /// ```
+    /// let engine = artif_core::Engine::in_memory().unwrap();
+    /// assert_eq!(engine.config().history.window.as_secs(), 7 * 86_400);
+    /// ```
     pub fn config(&self) -> &Config {
         &self.shared.config
     }

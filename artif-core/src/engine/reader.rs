@@ -38,11 +38,35 @@ impl Reader {
     ///
     /// Errors: [`Error::NoSnapshot`] where no owner has published one yet, [`Error::Snapshot`] and
     /// [`Error::SnapshotVersion`] where it cannot be read.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, Feed, Reader, RefreshOptions, ReputationEngine};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # std::fs::write(dir.path().join("list.txt"), "93.184.216.34\n").unwrap();
+    /// # let url = format!("file:{}", dir.path().join("list.txt").display());
+    /// # let data = dir.path().join("data");
+    /// let engine = Engine::builder().data(&data).feed(Feed::new("a", &url).unwrap()).build().unwrap();
+    /// engine.refresh(&RefreshOptions::default()).unwrap();
+    /// let reader = Reader::open(&data).unwrap();
+    /// assert!(reader.check("93.184.216.34".parse().unwrap()).is_active());
+    /// ```
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(dir.as_ref(), Arc::new(SystemClock))
     }
 
     /// Like [`Self::open`], with another clock.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, Feed, Reader, RefreshOptions, ReputationEngine};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # std::fs::write(dir.path().join("list.txt"), "93.184.216.34\n").unwrap();
+    /// # let url = format!("file:{}", dir.path().join("list.txt").display());
+    /// # let data = dir.path().join("data");
+    /// let engine = Engine::builder().data(&data).feed(Feed::new("a", &url).unwrap()).build().unwrap();
+    /// engine.refresh(&RefreshOptions::default()).unwrap();
+    /// let clock = artif_core::SystemClock;
+    /// assert!(Reader::open_with(&data, std::sync::Arc::new(clock)).is_ok());
+    /// ```
     pub fn open_with(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
         let path =
             snapshot::current(dir)?.ok_or_else(|| Error::NoSnapshot { dir: dir.to_owned() })?;
@@ -54,6 +78,18 @@ impl Reader {
 
     /// Takes up what was published meanwhile at once, instead of within the quarter of a second
     /// that it takes by itself. Says whether there was anything.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, Feed, Reader, RefreshOptions, ReputationEngine};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # std::fs::write(dir.path().join("list.txt"), "93.184.216.34\n").unwrap();
+    /// # let url = format!("file:{}", dir.path().join("list.txt").display());
+    /// # let data = dir.path().join("data");
+    /// let engine = Engine::builder().data(&data).feed(Feed::new("a", &url).unwrap()).build().unwrap();
+    /// engine.refresh(&RefreshOptions::default()).unwrap();
+    /// let reader = Reader::open(&data).unwrap();
+    /// assert!(!reader.reload().unwrap(), "nothing new");
+    /// ```
     pub fn reload(&self) -> Result<bool> {
         self.answers.follow()
     }

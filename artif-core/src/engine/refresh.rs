@@ -91,6 +91,10 @@ impl fmt::Debug for RefreshOptions {
 }
 
 /// Hears of what happens during a refresh.
+///
+/// ```
+/// let quiet: Box<artif_core::Progress> = Box::new(|event| drop(event));
+/// ```
 pub type Progress = dyn Fn(RefreshEvent<'_>) + Send + Sync;
 
 /// What happens during a refresh.
@@ -144,6 +148,14 @@ pub enum Outcome {
 }
 
 /// What became of one feed.
+///
+/// ```
+/// # use artif_core::{Engine, Feed, RefreshOptions};
+/// # let feed = Feed::new("gone", "file:/no/such/file").unwrap();
+/// # let engine = Engine::builder().in_memory().feed(feed).build().unwrap();
+/// let report = engine.refresh(&RefreshOptions::default()).unwrap();
+/// assert!(report.feeds[0].error.as_ref().unwrap().contains("/no/such/file"));
+/// ```
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct FeedReport {
@@ -160,6 +172,14 @@ pub struct FeedReport {
 }
 
 /// Where the time of a refresh went, in milliseconds.
+///
+/// ```
+/// # use artif_core::{Engine, Feed, RefreshOptions};
+/// # let feed = Feed::new("gone", "file:/no/such/file").unwrap();
+/// # let engine = Engine::builder().in_memory().feed(feed).build().unwrap();
+/// let report = engine.refresh(&RefreshOptions::default()).unwrap();
+/// assert!(report.timings.total >= report.timings.feeds);
+/// ```
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 #[non_exhaustive]
 pub struct RefreshTimings {
@@ -176,6 +196,14 @@ pub struct RefreshTimings {
 }
 
 /// What a refresh did.
+///
+/// ```
+/// # use artif_core::{Engine, Feed, RefreshOptions};
+/// # let feed = Feed::new("gone", "file:/no/such/file").unwrap();
+/// # let engine = Engine::builder().in_memory().feed(feed).build().unwrap();
+/// let report = engine.refresh(&RefreshOptions::default()).unwrap();
+/// assert_eq!((report.feeds.len(), report.snapshot.counts.active), (1, 0));
+/// ```
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct RefreshReport {

@@ -5,10 +5,18 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// A column by its number, from 1.
+///
+/// ```
+/// let address: artif_core::feed::Column = 1; // the first
+/// ```
 pub type Column = usize;
 
 /// A path into JSON: names joined by dots, `[]` for every element of an array, `*` for every value
 /// of an object, as in `prefixes[].ip_prefix`.
+///
+/// ```
+/// let path: artif_core::feed::JsonPath = "prefixes[].ip_prefix".to_owned();
+/// ```
 pub type JsonPath = String;
 
 /// How a feed is written.

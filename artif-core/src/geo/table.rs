@@ -56,6 +56,11 @@ impl fmt::Debug for Country {
 }
 
 /// What the databases say of a range.
+///
+/// ```
+/// let table = artif_core::geo::GeoTable::default();
+/// assert_eq!(table.records[0].country, None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct GeoRecord {
@@ -69,6 +74,11 @@ pub struct GeoRecord {
 
 /// Disjoint ranges, each with a record. `v4_starts` and `v6_starts` are sorted and begin with 0;
 /// a range ends before the next one starts. Record 0 is the one that knows nothing.
+///
+/// ```
+/// let table = artif_core::geo::GeoTable::default();
+/// assert_eq!((table.v4_starts[0], table.v4_records[0]), (0, 0));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GeoTable {
@@ -142,6 +152,12 @@ fn at<A: Ord>(starts: &[A], records: &[u32], address: &A) -> u32 {
 }
 
 /// One database as it was loaded, or why it was not.
+///
+/// ```
+/// # use artif_core::geo::GeoSources;
+/// let sources = GeoSources::load(Some("no/such.mmdb".as_ref()), None);
+/// assert!(sources.databases[0].problem.is_some());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GeoDatabase {

@@ -29,6 +29,15 @@ pub struct Validators {
 }
 
 /// A new generation of a feed: all that it lists at one moment.
+///
+/// ```
+/// # use artif_core::ledger::{Generation, MemoryStore, Store, Validators};
+/// # let store = MemoryStore::new();
+/// let feed = "x".parse().unwrap();
+/// let set = ["192.0.2.1".parse().unwrap()].into_iter().collect();
+/// let commit = store.commit(Generation::new(&feed, 7, &set, &Validators::default())).unwrap();
+/// assert_eq!(commit.added, 1);
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Generation<'a> {
@@ -62,6 +71,15 @@ impl<'a> Generation<'a> {
 }
 
 /// What a commit did.
+///
+/// ```
+/// # use artif_core::ledger::{Generation, MemoryStore, Store, Validators};
+/// # let store = MemoryStore::new();
+/// let feed = "x".parse().unwrap();
+/// let set = ["192.0.2.1".parse().unwrap()].into_iter().collect();
+/// let commit = store.commit(Generation::new(&feed, 7, &set, &Validators::default())).unwrap();
+/// assert_eq!((commit.added, commit.ended, commit.unchanged), (1, 0, 0));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Commit {
@@ -76,6 +94,16 @@ pub struct Commit {
 }
 
 /// The state of one feed in the ledger.
+///
+/// ```
+/// # use artif_core::ledger::{Generation, MemoryStore, Store, Validators};
+/// # let store = MemoryStore::new();
+/// let feed = "x".parse().unwrap();
+/// let set = ["192.0.2.1".parse().unwrap()].into_iter().collect();
+/// let commit = store.commit(Generation::new(&feed, 7, &set, &Validators::default())).unwrap();
+/// let head = store.head(&feed).unwrap().unwrap();
+/// assert_eq!((head.generation, head.count, head.first_loaded), (1, 1, 7));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FeedHead {
@@ -98,6 +126,15 @@ pub struct FeedHead {
 }
 
 /// One network in a feed's current generation.
+///
+/// ```
+/// # use artif_core::ledger::{Generation, MemoryStore, Store, Validators};
+/// # let store = MemoryStore::new();
+/// let feed = "x".parse().unwrap();
+/// let set = ["192.0.2.1".parse().unwrap()].into_iter().collect();
+/// let commit = store.commit(Generation::new(&feed, 7, &set, &Validators::default())).unwrap();
+/// store.active(&feed, &mut |listing| assert_eq!(listing.first_seen, 7)).unwrap();
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActiveListing {
     /// The network.
@@ -107,6 +144,16 @@ pub struct ActiveListing {
 }
 
 /// One network that a feed listed once: from `first_seen` until before `ended`.
+///
+/// ```
+/// # use artif_core::ledger::{Generation, MemoryStore, Store, Validators};
+/// # let store = MemoryStore::new();
+/// let feed = "x".parse().unwrap();
+/// let set = ["192.0.2.1".parse().unwrap()].into_iter().collect();
+/// let commit = store.commit(Generation::new(&feed, 7, &set, &Validators::default())).unwrap();
+/// store.commit(Generation::new(&feed, 9, &Default::default(), &Validators::default())).unwrap();
+/// store.ended(&feed, &mut |listing| assert_eq!((listing.first_seen, listing.ended), (7, 9))).unwrap();
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EndedListing {
     /// The network.
@@ -118,6 +165,11 @@ pub struct EndedListing {
 }
 
 /// What an override does.
+///
+/// ```
+/// # use artif_core::ledger::OverrideAction;
+/// assert_eq!(serde_json::to_string(&OverrideAction::Allow).unwrap(), "\"allow\"");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OverrideAction {
@@ -129,6 +181,14 @@ pub enum OverrideAction {
 
 /// An operator's decision about a network. It beats everything else until it expires; of several
 /// around an address the most specific counts.
+///
+/// ```
+/// # use artif_core::ledger::{Override, OverrideAction};
+/// let now = chrono::Utc::now();
+/// let entry = Override::new("192.0.2.0/24".parse().unwrap(), OverrideAction::Block, now)
+///     .reason("abuse").author("ana").expires(now + chrono::Duration::days(7));
+/// assert!(entry.is_live(now));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Override {
@@ -257,6 +317,11 @@ impl OverrideChange {
 }
 
 /// What happened when a damaged ledger was opened.
+///
+/// ```
+/// # use artif_core::ledger::{MemoryStore, Store};
+/// assert!(MemoryStore::new().status().unwrap().recovery.is_none());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Recovery {
@@ -271,6 +336,11 @@ pub struct Recovery {
 }
 
 /// Figures of a store.
+///
+/// ```
+/// # use artif_core::ledger::{MemoryStore, Store};
+/// assert_eq!(MemoryStore::new().status().unwrap().kind, "memory");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct StoreStatus {
@@ -296,6 +366,12 @@ pub struct StoreStatus {
 /// nothing. What a method has written is durable once [`Store::sync`] has returned. Changes wait
 /// for each other and for exports; a method that finds nothing to change leaves
 /// [`Store::sequence`] as it is.
+///
+/// ```
+/// # use artif_core::ledger::{Generation, MemoryStore, Store, Validators};
+/// let store: Box<dyn Store> = Box::new(MemoryStore::new());
+/// assert!(store.heads().unwrap().is_empty());
+/// ```
 pub trait Store: Send + Sync + fmt::Debug {
     /// The state of every feed that was ever committed, sorted by id.
     fn heads(&self) -> Result<Vec<FeedHead>>;

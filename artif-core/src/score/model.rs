@@ -10,6 +10,11 @@ use crate::feed::{Feed, Role};
 use crate::geo::{GeoRecord, GeoTable};
 
 /// Where an address stands.
+///
+/// ```
+/// # use artif_core::score::State;
+/// assert_eq!(serde_json::to_string(&State::Active).unwrap(), "\"active\"");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[repr(u8)]

@@ -8,6 +8,18 @@ use crate::feed::Role;
 use crate::geo::GeoDatabase;
 
 /// A feed as the snapshot knows it.
+///
+/// ```
+/// # use artif_core::{Engine, Feed, Reader, RefreshOptions, ReputationEngine};
+/// # let dir = tempfile::tempdir().unwrap();
+/// # std::fs::write(dir.path().join("list.txt"), "93.184.216.34\n").unwrap();
+/// # let url = format!("file:{}", dir.path().join("list.txt").display());
+/// # let data = dir.path().join("data");
+/// let engine = Engine::builder().data(&data).feed(Feed::new("a", &url).unwrap()).build().unwrap();
+/// engine.refresh(&RefreshOptions::default()).unwrap();
+/// let feed = &engine.status().feeds[0];
+/// assert_eq!((feed.id.as_str(), feed.count), ("a", 1));
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SnapshotFeed {
@@ -40,6 +52,17 @@ pub struct SnapshotFeed {
 }
 
 /// Figures of a snapshot.
+///
+/// ```
+/// # use artif_core::{Engine, Feed, Reader, RefreshOptions, ReputationEngine};
+/// # let dir = tempfile::tempdir().unwrap();
+/// # std::fs::write(dir.path().join("list.txt"), "93.184.216.34\n").unwrap();
+/// # let url = format!("file:{}", dir.path().join("list.txt").display());
+/// # let data = dir.path().join("data");
+/// let engine = Engine::builder().data(&data).feed(Feed::new("a", &url).unwrap()).build().unwrap();
+/// engine.refresh(&RefreshOptions::default()).unwrap();
+/// assert_eq!(engine.status().snapshot.counts.active, 1);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SnapshotCounts {

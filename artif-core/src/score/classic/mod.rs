@@ -33,6 +33,11 @@ use crate::geo::{Country, GeoRecord};
 const HORIZON_DAYS: f64 = 30.0;
 
 /// What groups are made by.
+///
+/// ```
+/// # use artif_core::score::Dimension;
+/// assert_ne!(Dimension::Asn, Dimension::Country);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dimension {
     /// The autonomous system.
