@@ -1,6 +1,8 @@
 //! artif: an embeddable IP-reputation engine.
 
 mod category;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod clock;
 pub mod config;
 mod duration;
