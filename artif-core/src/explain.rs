@@ -225,9 +225,9 @@ impl Explanation {
         }
         if !self.terms.is_empty() {
             writeln!(out, "  why {:.1}:", answer.score())?;
-            writeln!(out, "    100.0  where every address starts")?;
+            writeln!(out, "     100.0  where every address starts")?;
             for term in &self.terms {
-                writeln!(out, "    {:+5.1}  {}", term.contribution, term.text)?;
+                writeln!(out, "    {:+6.1}  {}", term.contribution, term.text)?;
             }
         }
         if !self.evidence.is_empty() {

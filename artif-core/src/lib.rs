@@ -58,6 +58,8 @@
 //! files, without tokio, reqwest and sled.
 
 mod category;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod clock;
 pub mod config;
 mod duration;

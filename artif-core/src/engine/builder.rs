@@ -207,6 +207,14 @@ fn mend_overlay(dir: &Path, store: &dyn Store) -> Result<()> {
     Ok(())
 }
 
+/// All feeds of a configuration, switched as it and the data folder say.
+#[cfg(feature = "cli")]
+pub(crate) fn folder_feeds(config: &Config, dir: &Path) -> Result<Vec<Feed>> {
+    let mut feeds = configured_feeds(config, &[], Vec::new())?;
+    Switches::load(dir)?.apply(&mut feeds);
+    Ok(feeds)
+}
+
 /// All feeds of a configuration, switched as it says.
 pub(crate) fn configured_feeds(
     config: &Config,

@@ -22,6 +22,8 @@ use crate::reputation::Reputation;
 use crate::snapshot::SnapshotFeed;
 
 pub use builder::EngineBuilder;
+#[cfg(feature = "cli")]
+pub(crate) use builder::folder_feeds;
 pub use overrides::Overrides;
 pub use owner::Engine;
 pub use reader::Reader;

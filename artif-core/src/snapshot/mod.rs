@@ -11,6 +11,8 @@ mod reader;
 mod records;
 
 pub(crate) use compile::{Compiled, Input, compile};
+#[cfg(feature = "cli")]
+pub(crate) use format::VERSION as FORMAT_VERSION;
 pub(crate) use meta::Meta;
 pub use meta::{SnapshotCounts, SnapshotFeed};
 pub(crate) use publish::{current, newest_sequence, publish, write_atomically};

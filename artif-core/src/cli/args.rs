@@ -1,0 +1,279 @@
+//! What the command line looks like.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::feed::FeedId;
+use crate::ledger::OverrideAction;
+use crate::net::Prefix;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  all went well
+    1  refresh: some feeds failed or were refused, the rest is in force
+    2  the command line or the configuration is wrong
+    3  the engine cannot work: folder locked, no snapshot, ledger or disk in trouble
+    4  something given was no IP address
+   10  check --exit-code: an address is dangerous or blocked (goes before 4)
+  130  stopped by Ctrl-C
+
+Environment: ARTIF_<SECTION>_<KEY> overrides the configuration, NO_COLOR switches colours off,
+ARTIF_LOG or RUST_LOG say what is logged to standard error (as in ARTIF_LOG=artif_core=debug).";
+
+/// IP reputation from threat feeds.
+#[derive(Debug, Parser)]
+#[command(
+    name = "artif",
+    version,
+    after_help = EXIT_CODES,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(super) struct Global {
+    /// The data folder [default: `data` of the configuration, else artif-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(super) data: Option<PathBuf>,
+    /// The configuration [default: artif.toml in the current folder, if there]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Colours on standard output
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    pub(super) color: When,
+    /// The same as --color never
+    #[arg(long, global = true, conflicts_with = "color")]
+    pub(super) no_color: bool,
+    /// Log to standard error: -v what happens, -vv details
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// No progress, no notes; errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// Take this moment (RFC 3339, or a date) for now, to replay dated feeds
+    #[arg(long, global = true, value_name = "TIME", value_parser = moment)]
+    pub(super) as_of: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum When {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Fetch the feeds, take in what changed, publish a new snapshot
+    Refresh(RefreshArgs),
+    /// Look addresses up
+    Check(CheckArgs),
+    /// Look an address up and say why it has its answer
+    Explain(ExplainArgs),
+    /// Every listing of an address, now and within the retention
+    History(HistoryArgs),
+    /// Say how snapshot, feeds, geo databases and ledger are
+    Status,
+    /// List the feeds, switch them on and off
+    #[command(subcommand)]
+    Feeds(FeedsCommand),
+    /// Let networks in or keep them out, whatever feeds say
+    #[command(subcommand)]
+    Override(OverrideCommand),
+    /// Look at the snapshot file
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
+    /// Show it all on sample feeds that this program carries
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RefreshArgs {
+    /// Take the feeds from this file in place of the configuration's catalogues (may be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub(super) catalogue: Vec<PathBuf>,
+    /// Fetch this feed only (may be repeated)
+    #[arg(long, value_name = "ID")]
+    pub(super) feed: Vec<FeedId>,
+    /// MaxMind DB file with autonomous systems
+    #[arg(long, value_name = "MMDB")]
+    pub(super) asn: Option<PathBuf>,
+    /// MaxMind DB file with countries
+    #[arg(long, value_name = "MMDB")]
+    pub(super) country: Option<PathBuf>,
+    /// A line for every feed
+    #[arg(long)]
+    pub(super) table: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// IPv4 or IPv6 addresses; - reads them from standard input, one a line
+    #[arg(required = true, value_name = "IP")]
+    pub(super) addresses: Vec<String>,
+    /// How answers are written [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(super) format: Option<Format>,
+    /// End with code 10 if an address is dangerous or blocked
+    #[arg(long)]
+    pub(super) exit_code: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// A line for people
+    Text,
+    /// One array of objects
+    Json,
+    /// One object a line
+    Ndjson,
+    #[value(help = "ip,score,risk,verdict,is_active,historical,asn,country,org,blacklists")]
+    Csv,
+    /// The objects that clients of the seed system know, one a line
+    SeedJson,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// IPv4 or IPv6 address
+    pub(super) ip: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct HistoryArgs {
+    /// IPv4 or IPv6 address
+    pub(super) ip: String,
+    /// What was known at this moment (RFC 3339, or a date)
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(super) at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum FeedsCommand {
+    /// The feeds of the configuration with their state in the snapshot
+    List {
+        /// More columns
+        #[arg(long)]
+        table: bool,
+        /// Those that are switched off too
+        #[arg(long)]
+        all: bool,
+    },
+    /// All about one feed
+    Show {
+        /// The feed
+        id: FeedId,
+    },
+    /// Switch a feed on for this data folder, from the next refresh on
+    Enable {
+        /// The feed
+        id: FeedId,
+    },
+    /// Switch a feed off for this data folder, from the next refresh on
+    Disable {
+        /// The feed
+        id: FeedId,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum OverrideCommand {
+    /// Decide about a network, in place of what was decided about the same one before
+    Add {
+        /// Address or network
+        prefix: Prefix,
+        /// allow or block
+        #[arg(value_parser = action, value_name = "allow|block")]
+        action: OverrideAction,
+        /// Why
+        #[arg(long, default_value = "")]
+        reason: String,
+        /// Who decided [default: the user's name]
+        #[arg(long, value_name = "NAME")]
+        author: Option<String>,
+        /// Until when: from now (7d, 12h) or a moment (RFC 3339)
+        #[arg(long, value_name = "7d|TIME")]
+        expires: Option<String>,
+    },
+    /// Take back what was decided about exactly this network
+    Remove {
+        /// Address or network
+        prefix: Prefix,
+        /// Who decided [default: the user's name]
+        #[arg(long, value_name = "NAME")]
+        author: Option<String>,
+    },
+    /// All of them, expired ones too
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SnapshotCommand {
+    /// What the snapshot says of itself
+    Info,
+    /// Check every byte of it
+    Verify,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// Fetch the default catalogue's feeds over the network in place of the samples
+    #[arg(long)]
+    pub(super) online: bool,
+    /// Keep the data in this new or empty folder
+    #[arg(long, value_name = "DIR")]
+    pub(super) keep: Option<PathBuf>,
+}
+
+/// A moment in RFC 3339, or the midnight (UTC) a date begins with.
+pub(super) fn moment(text: &str) -> Result<DateTime<Utc>, String> {
+    if let Ok(date) = text.parse::<NaiveDate>() {
+        return Ok(date.and_time(NaiveTime::MIN).and_utc());
+    }
+    DateTime::parse_from_rfc3339(text)
+        .map(|moment| moment.to_utc())
+        .map_err(|_| "neither RFC 3339 (2026-08-05T06:00:00Z) nor a date (2026-08-05)".to_owned())
+}
+
+fn action(text: &str) -> Result<OverrideAction, String> {
+    match text {
+        "allow" => Ok(OverrideAction::Allow),
+        "block" => Ok(OverrideAction::Block),
+        _ => Err("neither allow nor block".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn moments() {
+        assert_eq!(moment("2026-08-05").unwrap().to_rfc3339(), "2026-08-05T00:00:00+00:00");
+        assert_eq!(
+            moment("2026-08-05T08:00:00+02:00").unwrap().to_rfc3339(),
+            "2026-08-05T06:00:00+00:00"
+        );
+        assert!(moment("yesterday").is_err());
+    }
+}

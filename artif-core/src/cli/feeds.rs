@@ -1,0 +1,211 @@
+//! `artif feeds`.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::args::FeedsCommand;
+use super::context::Context;
+use super::output::{Done, Screen, Stop};
+use super::{exit, human};
+use crate::engine::{Engine, Reader, ReputationEngine as _, folder_feeds};
+use crate::error::Error;
+use crate::feed::source::redact;
+use crate::feed::{Feed, FeedId};
+use crate::snapshot::SnapshotFeed;
+
+pub(super) fn run(command: &FeedsCommand, context: &mut Context<'_>) -> Done {
+    match command {
+        FeedsCommand::List { table, all } => list(*table, *all, context),
+        FeedsCommand::Show { id } => show(id, context),
+        FeedsCommand::Enable { id } => switch(id, true, context),
+        FeedsCommand::Disable { id } => switch(id, false, context),
+    }
+}
+
+/// A feed of the configuration with what the snapshot knows of it.
+#[derive(Serialize)]
+struct Row {
+    #[serde(flatten)]
+    feed: Feed,
+    /// Networks it lists in the snapshot.
+    count: Option<u64>,
+    first_loaded: Option<chrono::DateTime<chrono::Utc>>,
+    confirmed: Option<chrono::DateTime<chrono::Utc>>,
+    stale: Option<String>,
+}
+
+impl Row {
+    fn new(mut feed: Feed, known: &[SnapshotFeed]) -> Self {
+        // A key may be part of the address; it has no business on a screen or in a ticket.
+        feed.url = redact(&feed.url);
+        let known = known.iter().find(|known| known.id == feed.id.as_str());
+        Self {
+            feed,
+            count: known.map(|known| known.count),
+            first_loaded: known.and_then(|known| known.first_loaded),
+            confirmed: known.and_then(|known| known.confirmed),
+            stale: known.and_then(|known| known.stale.clone()),
+        }
+    }
+
+    fn state(&self) -> &'static str {
+        match (self.feed.enabled, &self.stale, self.confirmed) {
+            (false, ..) => "off",
+            (true, Some(_), _) => "stale",
+            (true, None, Some(_)) => "fresh",
+            (true, None, None) => "never loaded",
+        }
+    }
+
+    fn categories(&self) -> String {
+        let names: Vec<_> =
+            self.feed.categories.iter().map(crate::category::Category::name).collect();
+        names.join(",")
+    }
+
+    fn listed(&self) -> String {
+        self.count.map_or_else(|| "-".to_owned(), human::count)
+    }
+}
+
+fn rows(context: &Context<'_>) -> Result<Vec<Row>, Stop> {
+    let config = context.config()?;
+    let feeds = folder_feeds(&config, &config.data)?;
+    let known = match Reader::open_with(&config.data, context.clock()) {
+        Ok(reader) => reader.status().feeds,
+        Err(Error::NoSnapshot { .. }) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(feeds.into_iter().map(|feed| Row::new(feed, &known)).collect())
+}
+
+fn list(table: bool, all: bool, context: &mut Context<'_>) -> Done {
+    let mut rows = rows(context)?;
+    let everything = rows.len();
+    if !all {
+        rows.retain(|row| row.feed.enabled);
+    }
+    let screen = &mut context.screen;
+    if screen.json {
+        screen.document(&rows)?;
+        return Ok(exit::OK);
+    }
+    if table {
+        wide(&rows, screen)?;
+    } else {
+        let cells: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                let feed = &row.feed;
+                [feed.id.to_string(), row.state().to_owned(), row.listed(), feed.name.clone()]
+            })
+            .collect();
+        screen
+            .table([("feed", false), ("state", false), ("lists", true), ("name", false)], &cells)?;
+    }
+    if rows.len() < everything {
+        let off = everything - rows.len();
+        screen.note(format!("{off} more are switched off: --all lists them too"));
+    }
+    Ok(exit::OK)
+}
+
+fn wide(rows: &[Row], screen: &mut Screen<'_>) -> Result<(), Stop> {
+    let cells: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let feed = &row.feed;
+            [
+                feed.id.to_string(),
+                row.state().to_owned(),
+                row.listed(),
+                human::moment_or_dash(row.confirmed),
+                feed.provider.clone(),
+                feed.format.name().to_owned(),
+                feed.threat_level.number().to_string(),
+                row.categories(),
+                feed.licence.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    screen.table(
+        [
+            ("feed", false),
+            ("state", false),
+            ("lists", true),
+            ("confirmed", false),
+            ("provider", false),
+            ("format", false),
+            ("level", true),
+            ("categories", false),
+            ("licence", false),
+        ],
+        &cells,
+    )?;
+    Ok(())
+}
+
+fn show(id: &FeedId, context: &mut Context<'_>) -> Done {
+    let row = rows(context)?.into_iter().find(|row| row.feed.id == *id);
+    let Some(row) = row else {
+        return Err(Error::UnknownFeed { id: id.to_string() }.into());
+    };
+    let screen = &mut context.screen;
+    if screen.json {
+        screen.document(&row)?;
+        return Ok(exit::OK);
+    }
+    let feed = &row.feed;
+    screen.line(format_args!("{}: {}", feed.id, human::printable(&feed.name)))?;
+    let role = serde_json::to_value(feed.role).map_err(|error| Stop::Output(error.into()))?;
+    screen.pair("state", row.state())?;
+    screen.pair("lists", row.listed())?;
+    screen.pair("confirmed", human::moment_or_dash(row.confirmed))?;
+    if let Some(reason) = &row.stale {
+        screen.pair("trouble", reason)?;
+    }
+    screen.pair("provider", &feed.provider)?;
+    screen.pair("publisher", &feed.source_group)?;
+    screen.pair("url", &feed.url)?;
+    screen.pair("format", feed.format.name())?;
+    screen.pair("says", row.categories())?;
+    screen.pair("level", feed.threat_level.number())?;
+    screen.pair("believed", format_args!("{:.0} %", feed.reliability() * 100.0))?;
+    screen.pair("role", role.as_str().unwrap_or_default())?;
+    let every = std::time::Duration::from_secs(u64::from(feed.refresh_seconds));
+    screen.pair("refresh", format_args!("every {}", crate::duration::format(every)))?;
+    screen.pair("licence", feed.licence.as_deref().unwrap_or("not stated"))?;
+    Ok(exit::OK)
+}
+
+fn switch(id: &FeedId, enabled: bool, context: &mut Context<'_>) -> Done {
+    let config = context.config()?;
+    let data = config.data.clone();
+    let change = Engine::builder()
+        .config(config)
+        .clock(context.clock())
+        .build()
+        .and_then(|engine| engine.enable_feed(id, enabled));
+    change.map_err(|error| match error {
+        Error::Locked { .. } => Stop::Advice(
+            error,
+            format!(
+                "only the owner of a folder can switch its feeds: stop it first, or name the feed \
+                 under [feeds] {} in its configuration",
+                if enabled { "enable" } else { "disable" }
+            ),
+        ),
+        error => error.into(),
+    })?;
+    let screen = &mut context.screen;
+    if screen.json {
+        screen.document(&json!({"id": id, "enabled": enabled}))?;
+    } else {
+        let word = if enabled { "on" } else { "off" };
+        screen.line(format_args!(
+            "{id} is {word} for {}, from the next refresh on",
+            human::printable(&data.display().to_string())
+        ))?;
+    }
+    Ok(exit::OK)
+}

@@ -1,0 +1,243 @@
+//! `artif refresh`.
+
+use owo_colors::Style;
+
+use super::args::RefreshArgs;
+use super::context::Context;
+use super::output::{Done, Screen, Stop};
+use super::progress::Progress;
+use super::{exit, human};
+use crate::engine::{Engine, FeedReport, Outcome, RefreshOptions, RefreshReport};
+use crate::feed::SkipReason;
+use crate::snapshot::SnapshotCounts;
+
+pub(super) fn run(args: &RefreshArgs, context: &mut Context<'_>) -> Done {
+    let mut config = context.config()?;
+    for (given, place) in
+        [(&args.asn, &mut config.geo.asn), (&args.country, &mut config.geo.country)]
+    {
+        if given.is_some() {
+            place.clone_from(given);
+        }
+    }
+    let mut builder = Engine::builder().config(config).clock(context.clock());
+    for catalogue in &args.catalogue {
+        builder = builder.catalogue(catalogue);
+    }
+    let engine = builder.build()?;
+    let report = refresh(&engine, args, context)?;
+    let screen = &mut context.screen;
+    if screen.json {
+        screen.document(&report)?;
+    } else {
+        print(&report, args.table || screen.verbose(), screen)?;
+    }
+    Ok(code(&report))
+}
+
+fn refresh(
+    engine: &Engine,
+    args: &RefreshArgs,
+    context: &Context<'_>,
+) -> Result<RefreshReport, Stop> {
+    let mut options = RefreshOptions::default().cancel(context.cancel.flag());
+    for id in &args.feed {
+        options = options.feed(id.clone());
+    }
+    let progress = Progress::start(&context.screen);
+    let report = engine.refresh(&progress.follow(options));
+    progress.finish();
+    Ok(report?)
+}
+
+/// The exit code a refresh deserves.
+pub(super) fn code(report: &RefreshReport) -> u8 {
+    let bad = report.count(Outcome::Failed) + report.count(Outcome::Refused);
+    if bad == 0 { exit::OK } else { exit::PARTIAL }
+}
+
+/// What was read, over all feeds.
+#[derive(Default)]
+struct Totals {
+    kept: u64,
+    duplicates: u64,
+    special_purpose: u64,
+    too_wide: u64,
+    /// Not an indicator, or not one that could be read; what filters left out does not count.
+    other: u64,
+    added: u64,
+    ended: u64,
+    unchanged: u64,
+}
+
+impl Totals {
+    fn of<'a>(feeds: impl IntoIterator<Item = &'a FeedReport>) -> Self {
+        let mut totals = Self::default();
+        for feed in feeds {
+            if let Some(parse) = &feed.parse {
+                totals.kept += parse.distinct;
+                totals.duplicates += parse.duplicates;
+                totals.special_purpose += parse.special_purpose;
+                totals.too_wide += parse.too_wide;
+                let counted_elsewhere = [
+                    SkipReason::SpecialPurpose,
+                    SkipReason::TooWide,
+                    SkipReason::Filtered,
+                    SkipReason::Deleted,
+                ];
+                let skipped = parse.skipped.iter();
+                let other = skipped.filter(|(reason, _)| !counted_elsewhere.contains(reason));
+                totals.other += other.map(|(_, count)| count).sum::<u64>();
+            }
+            if let Some(commit) = &feed.commit {
+                totals.added += commit.added;
+                totals.ended += commit.ended;
+                totals.unchanged += commit.unchanged;
+            }
+        }
+        totals
+    }
+}
+
+pub(super) fn networks(counts: &SnapshotCounts) -> String {
+    format!(
+        "{} distinct ({} IPv4, {} IPv6): {} active, {} historical",
+        human::count(counts.networks4 + counts.networks6),
+        human::count(counts.networks4),
+        human::count(counts.networks6),
+        human::count(counts.active),
+        human::count(counts.historical)
+    )
+}
+
+pub(super) fn print(
+    report: &RefreshReport,
+    table: bool,
+    screen: &mut Screen<'_>,
+) -> Result<(), Stop> {
+    if table {
+        per_feed(report, screen)?;
+        screen.line("")?;
+    }
+    if !screen.quiet {
+        summary(report, screen)?;
+    }
+    for feed in &report.feeds {
+        let Some(error) = &feed.error else { continue };
+        let word = if feed.outcome == Outcome::Refused { "refused" } else { "failed" };
+        let word = screen.paint(word, Style::new().red());
+        let name = feed.feed.as_str();
+        // Errors name their feed already.
+        let reason = error.strip_prefix(&format!("feed {name}: ")).unwrap_or(error);
+        screen.line(format_args!("  {word} {name}: {}", human::printable(reason)))?;
+    }
+    Ok(())
+}
+
+fn summary(report: &RefreshReport, screen: &mut Screen<'_>) -> Result<(), Stop> {
+    let totals = Totals::of(&report.feeds);
+    let timings = &report.timings;
+    screen.line(format_args!(
+        "{} feeds in {}: {} loaded, {} unchanged, {} failed, {} refused",
+        report.feeds.len(),
+        human::millis(timings.total),
+        report.count(Outcome::Loaded),
+        report.count(Outcome::Unchanged),
+        report.count(Outcome::Failed),
+        report.count(Outcome::Refused)
+    ))?;
+    screen.pair(
+        "entries",
+        format_args!(
+            "{} kept; dropped {} special-purpose, {} too wide, {} not an indicator, {} duplicates",
+            human::count(totals.kept),
+            human::count(totals.special_purpose),
+            human::count(totals.too_wide),
+            human::count(totals.other),
+            human::count(totals.duplicates)
+        ),
+    )?;
+    screen.pair(
+        "listings",
+        format_args!(
+            "{} added, {} ended, {} unchanged, {} forgotten",
+            human::count(totals.added),
+            human::count(totals.ended),
+            human::count(totals.unchanged),
+            human::count(report.expired)
+        ),
+    )?;
+    screen.pair("networks", networks(&report.snapshot.counts))?;
+    screen.pair(
+        "snapshot",
+        format_args!(
+            "{} of {}, {}{}",
+            report.snapshot.id,
+            human::moment(report.snapshot.created),
+            human::bytes(report.snapshot.bytes),
+            if report.published { "" } else { ", still the same" }
+        ),
+    )?;
+    screen.pair(
+        "time",
+        format_args!(
+            "feeds {}, geo {}, compile {}, publish {}",
+            human::millis(timings.feeds),
+            human::millis(timings.geo),
+            human::millis(timings.compile),
+            human::millis(timings.publish)
+        ),
+    )?;
+    Ok(())
+}
+
+fn per_feed(report: &RefreshReport, screen: &mut Screen<'_>) -> Result<(), Stop> {
+    let rows: Vec<_> = report
+        .feeds
+        .iter()
+        .map(|feed| {
+            let totals = Totals::of([feed]);
+            let read = |count: u64| {
+                if feed.parse.is_some() { human::count(count) } else { String::new() }
+            };
+            let changed = |count: u64| {
+                if feed.commit.is_some() { human::count(count) } else { String::new() }
+            };
+            [
+                feed.feed.to_string(),
+                outcome(feed.outcome).to_owned(),
+                read(totals.kept),
+                read(totals.special_purpose),
+                read(totals.too_wide),
+                read(totals.other),
+                read(totals.duplicates),
+                changed(totals.added),
+                changed(totals.ended),
+            ]
+        })
+        .collect();
+    screen.table(
+        [
+            ("feed", false),
+            ("outcome", false),
+            ("kept", true),
+            ("special", true),
+            ("wide", true),
+            ("other", true),
+            ("duplicate", true),
+            ("added", true),
+            ("ended", true),
+        ],
+        &rows,
+    )?;
+    Ok(())
+}
+
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Loaded => "loaded",
+        Outcome::Unchanged => "unchanged",
+        Outcome::Failed => "failed",
+        Outcome::Refused => "refused",
+    }
+}
