@@ -357,6 +357,8 @@ fn failures_are_told_apart() {
     let error: Value = serde_json::from_str(&json.stderr).unwrap();
     assert_eq!(error["error"]["code"], "ARTIF_NO_SNAPSHOT");
     assert_eq!(folder.run(&["status"]).code, 3);
+    assert_eq!(folder.run(&["feeds", "list"]).code, 0);
+    assert_eq!(folder.run(&["override", "list"]).stdout, "no overrides\n");
     assert!(!folder.data().exists(), "asking creates nothing");
 
     assert_eq!(folder.run(&[]).code, 2);
@@ -379,6 +381,36 @@ fn failures_are_told_apart() {
     assert_eq!(quiet.stdout.lines().count(), 1, "{}", quiet.stdout);
     assert_eq!(folder.run(&["refresh", "--feed", "nope"]).code, 2);
     assert_eq!(folder.run(&["refresh", "--feed", "good"]).code, 0);
+}
+
+#[test]
+fn a_damaged_snapshot_is_found() {
+    let folder = Folder::at_day3();
+    let path = folder.data().join("snapshot-0000000003.artif");
+    let mut bytes = std::fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let ended = folder.run(&["snapshot", "verify"]);
+    assert_eq!(ended.code, 3);
+    assert!(ended.stderr.contains("checksum does not fit"), "{}", ended.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_stops_a_refresh() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = Folder::new();
+    let address = listener.local_addr().unwrap();
+    folder.write("artif.toml", &format!("[[feed]]\nid = 'slow'\nurl = 'http://{address}/'\n"));
+    let refresh = folder.spawn(&["refresh"]);
+    // Once it is connected it waits for an answer that never comes.
+    let connection = listener.accept().unwrap();
+    let pid = refresh.pid().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let ended = refresh.finish();
+    assert_eq!((ended.code, ended.stderr.as_str()), (130, "error: cancelled\n"));
+    drop(connection);
+    assert_eq!(folder.run(&["status"]).code, 0, "and leaves the folder fit for use");
 }
 
 #[test]

@@ -10,11 +10,12 @@ use super::{exit, human};
 use crate::engine::Overrides;
 use crate::ledger::{Override, OverrideAction};
 use crate::net::Prefix;
+use crate::overlay::Overlay;
 
 pub(super) fn run(command: &OverrideCommand, context: &mut Context<'_>) -> Done {
     let now = context.clock().now();
     let config = context.config()?;
-    let overrides = Overrides::open(&config.data)?;
+    let open = || Overrides::open(&config.data);
     let screen = &mut context.screen;
     match command {
         OverrideCommand::Add { prefix, action, reason, author, expires } => {
@@ -24,7 +25,7 @@ pub(super) fn run(command: &OverrideCommand, context: &mut Context<'_>) -> Done 
             if let Some(text) = expires {
                 entry = entry.expires(expiry(text, now)?);
             }
-            overrides.add(entry.clone())?;
+            open()?.add(entry.clone())?;
             if screen.json {
                 screen.document(&entry)?;
             } else {
@@ -39,17 +40,20 @@ pub(super) fn run(command: &OverrideCommand, context: &mut Context<'_>) -> Done 
             Ok(exit::OK)
         }
         OverrideCommand::Remove { prefix, author } => {
-            let removed = overrides.remove(*prefix, &author_or_user(author.as_deref()), now)?;
+            let author = author_or_user(author.as_deref());
+            let removed = open()?.remove(*prefix, &author, now)?;
             removal(*prefix, removed, screen)
         }
         OverrideCommand::List => {
-            let entries = overrides.list()?;
+            // Opening would create the folder; looking must not.
+            let overlay = Overlay::load(&config.data)?;
+            let entries = overlay.entries();
             if screen.json {
                 screen.document(&entries)?;
             } else if entries.is_empty() {
                 screen.line("no overrides")?;
             } else {
-                list(&entries, now, screen)?;
+                list(entries, now, screen)?;
             }
             Ok(exit::OK)
         }

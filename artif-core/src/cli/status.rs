@@ -35,17 +35,21 @@ fn print(status: &Status, screen: &mut Screen<'_>) -> Result<(), Stop> {
     screen.line(format_args!("artif {}, {}", status.version, human::printable(&folder)))?;
     let snapshot = &status.snapshot;
     let counts = &snapshot.counts;
-    screen.pair(
-        "snapshot",
-        format_args!(
-            "{} of {}, {}, scorer {}{}",
-            snapshot.id,
-            human::moment(snapshot.created),
-            human::bytes(snapshot.bytes),
-            snapshot.scorer,
-            if snapshot.stale { ", stale" } else { "" }
-        ),
-    )?;
+    if snapshot.id == 0 {
+        screen.pair("snapshot", "none yet")?;
+    } else {
+        screen.pair(
+            "snapshot",
+            format_args!(
+                "{} of {}, {}, scorer {}{}",
+                snapshot.id,
+                human::moment(snapshot.created),
+                human::bytes(snapshot.bytes),
+                snapshot.scorer,
+                if snapshot.stale { ", stale" } else { "" }
+            ),
+        )?;
+    }
     screen.pair("networks", super::refresh::networks(counts))?;
     let stale = status.feeds.iter().filter(|feed| feed.stale.is_some()).count();
     let enabled = status.feeds.iter().filter(|feed| feed.enabled).count();
