@@ -65,6 +65,7 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Removes a folder with all that is in it, if it is there.
+#[cfg(feature = "sled")]
 pub(crate) fn remove_folder(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("remove folder", path, e)),
@@ -90,6 +91,7 @@ pub(crate) fn names(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
 }
 
 /// Bytes of all files below a folder.
+#[cfg(feature = "sled")]
 pub(crate) fn folder_bytes(folder: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
     entries
