@@ -50,8 +50,16 @@ pub(crate) trait Net: Copy + Ord + fmt::Debug + 'static {
     /// The address in sixteen bytes.
     fn bytes(word: Self::Word) -> [u8; 16];
     /// Address and length, big-endian: sorts as the networks do.
+    #[cfg_attr(
+        not(feature = "sled"),
+        allow(dead_code, reason = "only sled keeps blocks under keys")
+    )]
     fn put_key(self, out: &mut Vec<u8>);
     /// The reverse of `put_key`.
+    #[cfg_attr(
+        not(feature = "sled"),
+        allow(dead_code, reason = "only sled keeps blocks under keys")
+    )]
     fn from_key(key: &[u8]) -> Option<Self>;
 }
 
@@ -177,19 +185,15 @@ pub(crate) type Emit<'a, E> = dyn FnMut(&[E], Vec<u8>) + 'a;
 
 /// Cuts sorted listings into blocks and hands each to `emit` with its payload.
 pub(crate) fn split_active<P: Net>(entries: &[Listed<P>], emit: &mut Emit<'_, Listed<P>>) {
-    split(entries, &mut |chunk, out| put_active(chunk, out), emit);
+    split(entries, put_active, emit);
 }
 
 /// Cuts ended listings, sorted, into blocks and hands each to `emit` with its payload.
 pub(crate) fn split_ended<P: Net>(entries: &[Gone<P>], emit: &mut Emit<'_, Gone<P>>) {
-    split(entries, &mut |chunk, out| put_ended(chunk, out), emit);
+    split(entries, put_ended, emit);
 }
 
-fn split<E>(
-    entries: &[E],
-    put: &mut dyn FnMut(&[E], &mut Vec<u8>),
-    emit: &mut dyn FnMut(&[E], Vec<u8>),
-) {
+fn split<E>(entries: &[E], put: fn(&[E], &mut Vec<u8>), emit: &mut Emit<'_, E>) {
     if entries.is_empty() {
         return;
     }
@@ -470,12 +474,14 @@ fn times(input: &mut Input<'_>, count: usize) -> Decoded<Times> {
 }
 
 /// Appends the checksum of a payload stored under `key`: a block under another's key fails too.
+#[cfg_attr(not(feature = "sled"), allow(dead_code, reason = "only sled keeps blocks under keys"))]
 pub(crate) fn seal(payload: &mut Vec<u8>, key: &[u8]) {
     let sum = xxh3_64_with_seed(payload, xxh3_64(key));
     payload.extend_from_slice(&sum.to_le_bytes());
 }
 
 /// The payload, if its checksum holds.
+#[cfg_attr(not(feature = "sled"), allow(dead_code, reason = "only sled keeps blocks under keys"))]
 pub(crate) fn unseal<'a>(sealed: &'a [u8], key: &[u8]) -> Decoded<&'a [u8]> {
     let (payload, sum) = sealed.split_last_chunk::<SEAL>().ok_or(Damaged("ends too early"))?;
     if u64::from_le_bytes(*sum) == xxh3_64_with_seed(payload, xxh3_64(key)) {

@@ -64,6 +64,7 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
     to.parent().map_or(Ok(()), sync_folder)
 }
 
+#[cfg(feature = "sled")]
 /// Removes a folder with all that is in it, if it is there.
 #[cfg(feature = "sled")]
 pub(crate) fn remove_folder(path: &Path) -> Result<()> {
@@ -90,6 +91,7 @@ pub(crate) fn names(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     Ok(names)
 }
 
+#[cfg(feature = "sled")]
 /// Bytes of all files below a folder.
 #[cfg(feature = "sled")]
 pub(crate) fn folder_bytes(folder: &Path) -> u64 {

@@ -1,6 +1,7 @@
 //! One owner a data folder.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::files::create_folder;
@@ -10,11 +11,39 @@ const LOCK: &str = "LOCK";
 /// Beside the lock, because where locks are mandatory (Windows) a locked file cannot be read.
 const OWNER: &str = "OWNER";
 
+/// A locked file. The lock is given up explicitly: a child that was forked meanwhile has the
+/// descriptor too, and closing it here alone would leave the lock to the child.
+#[derive(Debug)]
+pub(crate) struct Locked(File);
+
+impl Locked {
+    /// Waits for the lock file at `path`, which is created where it is missing.
+    pub(crate) fn wait(path: &Path) -> Result<Self> {
+        open(path)
+            .and_then(|file| file.lock().map(|()| Self(file)))
+            .map_err(|error| Error::io("locking", path, error))
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
 /// Ownership of a data folder; given up when dropped, and by the system when the process ends.
 /// A crashed owner leaves nothing that has to be cleaned up.
 #[derive(Debug)]
 pub(crate) struct FolderLock {
-    _file: File,
+    _locked: Locked,
     owner: PathBuf,
 }
 
@@ -23,11 +52,7 @@ impl FolderLock {
     pub(crate) fn acquire(dir: &Path) -> Result<Self> {
         create_folder(dir)?;
         let path = dir.join(LOCK);
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(false).write(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path).map_err(|error| Error::io("opening", &path, error))?;
+        let file = open(&path).map_err(|error| Error::io("opening", &path, error))?;
         let owner = dir.join(OWNER);
         match file.try_lock() {
             Ok(()) => {}
@@ -39,7 +64,7 @@ impl FolderLock {
         }
         fs::write(&owner, format!("{}\n", std::process::id()))
             .map_err(|error| Error::io("writing", &owner, error))?;
-        Ok(Self { _file: file, owner })
+        Ok(Self { _locked: Locked(file), owner })
     }
 }
 

@@ -9,12 +9,13 @@
 //! and is cut off by the next append.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::bytes::{Decoded, Input};
+use super::lock::Locked;
 use super::store::OverrideChange;
 use super::{files, record};
 use crate::clock::{Clock, SystemClock};
@@ -176,19 +177,9 @@ impl OverrideLog {
         }
     }
 
-    fn locked(&self) -> Result<File> {
-        // A descriptor of its own for each call: one that is shared with a forked child or another
-        // thread would share the lock too.
-        let open = || {
-            let mut options = OpenOptions::new();
-            options.create(true).truncate(false).write(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let file = options.open(&self.lock)?;
-            file.lock()?;
-            Ok(file)
-        };
-        open().map_err(|e| Error::io("lock", &self.lock, e))
+    /// Through a descriptor of its own for each call, as threads that share one share the lock too.
+    fn locked(&self) -> Result<Locked> {
+        Locked::wait(&self.lock)
     }
 
     /// Starts a log. Its numbers begin where no earlier log in this folder can have come to, in
@@ -233,10 +224,12 @@ impl OverrideLog {
 }
 
 fn append_at(mut file: &File, end: u64, bytes: &[u8]) -> io::Result<()> {
-    file.set_len(end)?;
-    io::Seek::seek(&mut file, io::SeekFrom::Start(end))?;
+    if file.metadata()?.len() != end {
+        file.set_len(end)?;
+    }
+    file.seek(SeekFrom::Start(end))?;
     file.write_all(bytes)?;
-    file.sync_all()
+    file.sync_data()
 }
 
 fn put(out: &mut Vec<u8>, number: u64, change: &OverrideChange) {

@@ -21,6 +21,9 @@ pub(super) type Op = (Key, Option<Vec<u8>>);
 /// A key and its value.
 pub(super) type Pair = (sled::IVec, sled::IVec);
 
+/// What is called for every pair.
+pub(super) type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
+
 /// How long the lock of an instance that was just closed may linger.
 const LOCK_ATTEMPTS: u32 = 200;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);

@@ -126,6 +126,7 @@ pub(super) fn day(time: Seconds) -> u16 {
 }
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
     use crate::net::Prefix4;

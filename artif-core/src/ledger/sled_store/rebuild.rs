@@ -19,6 +19,10 @@ use crate::ledger::override_log::OverrideLog;
 use crate::ledger::owner::LedgerOptions;
 use crate::ledger::store::{FeedHead, Override, Recovery};
 
+/// Bytes written at once while filling a new folder: nobody reads it yet, so that memory counts
+/// more than atomicity.
+const FILL_BYTES: u64 = 1 << 20;
+
 /// Broken folders that are kept for whoever wants to know more.
 const QUARANTINED: usize = 3;
 
@@ -185,6 +189,7 @@ fn fill(handle: &Handle, batch_bytes: u64, source: Option<&Path>, sequence: u64)
     handle.apply(ops.map(|key| (key, Some(Vec::new()))).collect())?;
     let mut stamp = Stamp { sequence, digest: 0, next_number: 1, absorbed: 0 };
     if let Some(path) = source {
+        let batch_bytes = batch_bytes.min(FILL_BYTES);
         let mut sink = Fill { handle, batch_bytes, ops: Vec::new(), bytes: 0, next: 1, feed: None };
         let header = checkpoint::load(path, &mut sink)?;
         sink.complete()?;
