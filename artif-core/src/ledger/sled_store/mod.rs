@@ -7,6 +7,8 @@ mod rebuild;
 mod retain;
 mod scan;
 mod synced;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::collections::BTreeMap;
