@@ -238,6 +238,15 @@ fn missing_files_are_noticed_and_rebuilt() {
 }
 
 #[test]
+fn a_crash_while_opening_costs_nothing() {
+    let sample = sample();
+    let dir = copied(&sample);
+    fs::write(dir.path().join("ledger/snap.7FFFFFFFFFFFFFFF.generating"), "half").unwrap();
+    fs::create_dir(dir.path().join("ledger.new")).unwrap();
+    assert!(!check(&sample, dir.path(), "crash while opening", 0));
+}
+
+#[test]
 fn a_broken_checkpoint_falls_back_to_the_one_before_without_losing_an_override() {
     let sample = sample();
     let mut dice = Dice(3);

@@ -1,7 +1,7 @@
 //! Every call into sled: its panics become errors, its hangs time out, its flushes become durable.
 
 use std::any::Any;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -20,9 +20,6 @@ pub(super) type Op = (Key, Option<Vec<u8>>);
 
 /// A key and its value.
 pub(super) type Pair = (sled::IVec, sled::IVec);
-
-/// What is called for every pair.
-pub(super) type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
 
 /// How long the lock of an instance that was just closed may linger.
 const LOCK_ATTEMPTS: u32 = 200;
@@ -45,6 +42,7 @@ impl Handle {
     /// Opens or creates. To be called within [`guarded`].
     pub(super) fn open(folder: &Path, options: &LedgerOptions) -> Result<Self> {
         files::create_folder(folder)?;
+        remove_unfinished(folder)?;
         let config = sled::Config::new()
             .path(folder)
             .cache_capacity(options.cache_bytes)
@@ -68,6 +66,8 @@ impl Handle {
             .open(&path)
             .map_err(|e| Error::io("open", &path, e))?;
         let synced = Mutex::new(Synced::open(folder)?);
+        // sled syncs what it wrote while opening, but not its name.
+        files::sync_folder(folder)?;
         Ok(Self { db, file, synced, folder: folder.to_owned() })
     }
 
@@ -158,6 +158,17 @@ impl Handle {
             Err(panic) => Err(panicked(operation, &self.folder, panic.as_ref())),
         }
     }
+}
+
+/// Removes what a crash during sled's opening leaves: a half-written file that sled would take for
+/// its newest checkpoint, and fail on.
+fn remove_unfinished(folder: &Path) -> Result<()> {
+    for (name, path) in files::names(folder)? {
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e))?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn size(op: &Op) -> u64 {

@@ -126,7 +126,6 @@ pub(super) fn day(time: Seconds) -> u16 {
 }
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
     use crate::net::Prefix4;

@@ -195,20 +195,17 @@ impl SledStore {
         let handle = slot.as_ref().ok_or_else(|| self.closed())?;
         retain::pack(handle, state, self.options.batch_bytes)?;
         handle.sync(state.place())?;
-        let renewed = match self.renewal(handle, state)? {
-            Some(source) => {
-                rebuild::renew(&self.dir, &self.options, &source)?;
-                true
-            }
-            None => false,
-        };
-        // sled writes its own checkpoint only while opening.
+        let source = self.renewal(handle, state)?;
+        // sled writes its own checkpoint only while opening. Closed before a copy is made, as two
+        // open databases would take twice the memory.
         if let Some(handle) = slot.take() {
             handle.close();
         }
-        if renewed {
-            rebuild::swap(&self.dir)?;
-        }
+        let renewed = source.is_some_and(|source| {
+            rebuild::renew(&self.dir, &self.options, &source)
+                .inspect_err(|error| tracing::warn!(%error, "the ledger stays as large as it is"))
+                .is_ok()
+        });
         if renewed {
             // Everything in it has new numbers.
             let (handle, renewed) = rebuild::open_checked(&self.dir, &self.options)?;

@@ -22,6 +22,7 @@ use crate::ledger::store::{FeedHead, Override, Recovery};
 /// Bytes written at once while filling a new folder: nobody reads it yet, so that memory counts
 /// more than atomicity.
 const FILL_BYTES: u64 = 1 << 20;
+const FILL_CACHE: u64 = 8 << 20;
 
 /// Broken folders that are kept for whoever wants to know more.
 const QUARANTINED: usize = 3;
@@ -39,7 +40,9 @@ pub(super) type Opened = (Handle, State, Option<Recovery>);
 
 /// Opens the store in a data folder; creates it, or rebuilds it where it is broken.
 pub(super) fn open(dir: &Path, options: &LedgerOptions) -> Result<Opened> {
-    files::remove_folder(&building(dir))?;
+    for rest in [building(dir), dir.join("ledger.old")] {
+        files::remove_folder(&rest)?;
+    }
     let reason = if folder(dir).is_dir() {
         match open_checked(dir, options) {
             Ok((handle, state)) => return Ok((handle, state, None)),
@@ -171,7 +174,8 @@ fn quarantine(dir: &Path) -> Result<Option<PathBuf>> {
 fn create(dir: &Path, options: &LedgerOptions, source: Option<&Path>, sequence: u64) -> Result<()> {
     let path = building(dir);
     files::remove_folder(&path)?;
-    let (new, options) = (path.clone(), options.clone());
+    let new = path.clone();
+    let options = options.clone().cache_bytes(options.cache_bytes.min(FILL_CACHE));
     let source = source.map(Path::to_owned);
     guarded(options.open_limit, &path, "rebuild", move || {
         let handle = Handle::open(&new, &options)?;
@@ -273,15 +277,11 @@ impl Sink for Fill<'_> {
     }
 }
 
-/// Puts a fresh copy, made from the checkpoint at `source`, in the store's place: sled's file never
-/// shrinks by itself.
+/// Puts a fresh copy, made from the checkpoint at `source`, in the place of the closed store: sled's
+/// file never shrinks by itself. A crash between the renames leaves no store, and the checkpoint
+/// that it is made from once more.
 pub(super) fn renew(dir: &Path, options: &LedgerOptions, source: &Path) -> Result<()> {
-    create(dir, options, Some(source), 0)
-}
-
-/// The second half of [`renew`], with the store closed. A crash in between leaves no store, and the
-/// checkpoint it is made from again.
-pub(super) fn swap(dir: &Path) -> Result<()> {
+    create(dir, options, Some(source), 0)?;
     let aside = dir.join("ledger.old");
     files::remove_folder(&aside)?;
     files::rename(&folder(dir), &aside)?;

@@ -1,7 +1,5 @@
 //! What only somebody who writes past the store's back can do to it.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::path::Path;
 
 use super::handle::{Handle, Op};
