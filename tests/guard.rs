@@ -73,7 +73,7 @@ fn broken_content_is_refused_and_the_last_good_one_answers() {
         (list(2), list(100_100), "it lists 100100, more than 20 times the 2"),
         (
             list(2),
-            (1..=80).filter(|n| *n != 10).map(|n| format!("{n}.0.0.0/8\n")).collect(),
+            (1..=80).map(|n| format!("{n}.0.0.0/8")).collect::<Vec<_>>().join("\n"),
             "above the ceiling of 536870912",
         ),
     ] {
