@@ -81,7 +81,7 @@ pub use category::{Category, CategorySet, ThreatLevel};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use config::Config;
 pub use engine::{
-    Engine, EngineBuilder, FeedReport, Outcome, Overrides, Progress, Reader, RefreshEvent,
+    Changes, Engine, EngineBuilder, FeedReport, Outcome, Overrides, Progress, Reader, RefreshEvent,
     RefreshOptions, RefreshReport, RefreshTimings, ReputationEngine, SnapshotStatus, Status,
 };
 pub use error::{Error, Result, Source};

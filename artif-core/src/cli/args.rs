@@ -89,7 +89,7 @@ pub(super) enum Command {
     History(HistoryArgs),
     /// Say how snapshot, feeds, geo databases and ledger are
     Status,
-    /// List the feeds, switch them on and off
+    /// List the feeds, switch them on and off, accept what was refused
     #[command(subcommand)]
     Feeds(FeedsCommand),
     /// Let networks in or keep them out, whatever feeds say
@@ -116,6 +116,9 @@ pub(super) struct RefreshArgs {
     /// MaxMind DB file with countries
     #[arg(long, value_name = "MMDB")]
     pub(super) country: Option<PathBuf>,
+    /// Say what would change and what would be refused, and write nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
     /// A line for every feed
     #[arg(long)]
     pub(super) table: bool,
@@ -176,6 +179,11 @@ pub(super) enum FeedsCommand {
     },
     /// All about one feed
     Show {
+        /// The feed
+        id: FeedId,
+    },
+    /// Fetch a feed and take its content though it was refused
+    Accept {
         /// The feed
         id: FeedId,
     },

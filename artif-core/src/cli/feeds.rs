@@ -7,7 +7,7 @@ use super::args::FeedsCommand;
 use super::context::Context;
 use super::output::{Done, Screen, Stop};
 use super::{exit, human};
-use crate::engine::{Engine, Reader, ReputationEngine as _, folder_feeds};
+use crate::engine::{Engine, Reader, RefreshOptions, ReputationEngine as _, folder_feeds};
 use crate::error::Error;
 use crate::feed::source::redact;
 use crate::feed::{Feed, FeedId};
@@ -17,6 +17,7 @@ pub(super) fn run(command: &FeedsCommand, context: &mut Context<'_>) -> Done {
     match command {
         FeedsCommand::List { table, all } => list(*table, *all, context),
         FeedsCommand::Show { id } => show(id, context),
+        FeedsCommand::Accept { id } => accept(id, context),
         FeedsCommand::Enable { id } => switch(id, true, context),
         FeedsCommand::Disable { id } => switch(id, false, context),
     }
@@ -176,6 +177,19 @@ fn show(id: &FeedId, context: &mut Context<'_>) -> Done {
     screen.pair("refresh", format_args!("every {}", crate::duration::format(every)))?;
     screen.pair("licence", feed.licence.as_deref().unwrap_or("not stated"))?;
     Ok(exit::OK)
+}
+
+fn accept(id: &FeedId, context: &mut Context<'_>) -> Done {
+    let engine = Engine::builder().config(context.config()?).clock(context.clock()).build()?;
+    let options = RefreshOptions::default().feed(id.clone()).force();
+    let report = engine.refresh(&options.cancel(context.cancel.flag()))?;
+    let screen = &mut context.screen;
+    if screen.json {
+        screen.document(&report)?;
+    } else {
+        super::refresh::print(&report, false, screen)?;
+    }
+    Ok(super::refresh::code(&report))
 }
 
 fn switch(id: &FeedId, enabled: bool, context: &mut Context<'_>) -> Done {

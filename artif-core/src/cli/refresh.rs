@@ -29,6 +29,8 @@ pub(super) fn run(args: &RefreshArgs, context: &mut Context<'_>) -> Done {
     let screen = &mut context.screen;
     if screen.json {
         screen.document(&report)?;
+    } else if args.dry_run {
+        print_dry(&report, screen)?;
     } else {
         print(&report, args.table || screen.verbose(), screen)?;
     }
@@ -43,6 +45,9 @@ fn refresh(
     let mut options = RefreshOptions::default().cancel(context.cancel.flag());
     for id in &args.feed {
         options = options.feed(id.clone());
+    }
+    if args.dry_run {
+        options = options.dry_run();
     }
     let progress = Progress::start(&context.screen);
     let report = engine.refresh(&progress.follow(options));
@@ -122,6 +127,47 @@ pub(super) fn print(
     if !screen.quiet {
         summary(report, screen)?;
     }
+    troubles(report, screen)
+}
+
+/// What a dry run found: the feeds that would change, and the troubles.
+fn print_dry(report: &RefreshReport, screen: &mut Screen<'_>) -> Result<(), Stop> {
+    if !screen.quiet {
+        screen.line(format_args!(
+            "{} feeds, nothing written: {} would be loaded, {} unchanged, {} failed, {} would be refused",
+            report.feeds.len(),
+            report.count(Outcome::Loaded),
+            report.count(Outcome::Unchanged),
+            report.count(Outcome::Failed),
+            report.count(Outcome::Refused)
+        ))?;
+    }
+    for feed in &report.feeds {
+        let Some(changes) = &feed.changes else { continue };
+        screen.line(format_args!(
+            "  {}: {} added, {} ended, {} unchanged",
+            feed.feed,
+            human::count(changes.added),
+            human::count(changes.removed),
+            human::count(changes.unchanged)
+        ))?;
+        for (sign, count, samples) in [
+            ('+', changes.added, &changes.added_samples),
+            ('-', changes.removed, &changes.removed_samples),
+        ] {
+            for prefix in samples {
+                screen.line(format_args!("    {sign} {prefix}"))?;
+            }
+            let more = count.saturating_sub(samples.len() as u64);
+            if more > 0 {
+                screen.line(format_args!("    {sign} and {} more", human::count(more)))?;
+            }
+        }
+    }
+    troubles(report, screen)
+}
+
+fn troubles(report: &RefreshReport, screen: &mut Screen<'_>) -> Result<(), Stop> {
     for feed in &report.feeds {
         let Some(error) = &feed.error else { continue };
         let word = if feed.outcome == Outcome::Refused { "refused" } else { "failed" };

@@ -15,6 +15,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use self::sections::{Catalogue, Feeds, Geo, History, Parse, ScorerKind, Scoring, Snapshot};
+pub use crate::feed::guard::Guard;
 pub use crate::feed::source::FetchOptions as Fetch;
 
 use crate::error::{Error, Result};
@@ -71,6 +72,8 @@ pub struct Config {
     pub parse: Parse,
     /// How feeds are fetched.
     pub fetch: Fetch,
+    /// When a feed's new content is refused.
+    pub guard: Guard,
     /// How snapshots are kept.
     pub snapshot: Snapshot,
     /// Which catalogue entries take part.
@@ -100,6 +103,7 @@ impl Default for Config {
             history: History::default(),
             parse: Parse::default(),
             fetch: Fetch::default(),
+            guard: Guard::default(),
             snapshot: Snapshot::default(),
             feeds: Feeds::default(),
             feed: Vec::new(),
@@ -326,6 +330,10 @@ impl Config {
             .or_else(|| {
                 let (key, message) = self.fetch.problem()?;
                 Some(Problem { section: "fetch", key, message })
+            })
+            .or_else(|| {
+                let (key, message) = self.guard.problem()?;
+                Some(Problem { section: "guard", key, message })
             })
             .or_else(|| {
                 let both = self.feeds.enable.iter().find(|id| self.feeds.disable.contains(id))?;

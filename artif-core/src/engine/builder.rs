@@ -1,5 +1,6 @@
 //! Describing an engine.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -9,12 +10,12 @@ use super::switches::Switches;
 use crate::clock::{Clock, SystemClock, seconds, span};
 use crate::config::{Catalogue as CatalogueSource, Config};
 use crate::error::{Error, Result};
-use crate::feed::{Catalogue, Feed, FeedSpec};
+use crate::feed::{Catalogue, Feed, FeedId, FeedSpec};
 use crate::geo::GeoTable;
 use crate::ledger::{Ledger, LedgerOptions, MemoryStore, Store};
 use crate::overlay::Overlay;
 use crate::score;
-use crate::snapshot::{Input, Snapshot, compile};
+use crate::snapshot::{Input, Snapshot, SnapshotFeed, compile};
 use crate::view::Answers;
 
 /// Describes an [`Engine`]; [`Self::build`] checks it all, after that lookups cannot fail.
@@ -176,6 +177,8 @@ impl EngineBuilder {
             mend_overlay(dir, ledger.store())?;
             take_up(&answers);
         }
+        // What kept feeds from ever being loaded is known from the snapshot alone.
+        let troubles = known_troubles(&answers.load().snapshot.meta().feeds);
         Engine::start(Shared {
             config,
             feeds: Mutex::new(feeds),
@@ -185,8 +188,14 @@ impl EngineBuilder {
             clock,
             scorer,
             work: Mutex::new(Work::default()),
+            troubles: Mutex::new(troubles),
         })
     }
+}
+
+fn known_troubles(feeds: &[SnapshotFeed]) -> BTreeMap<FeedId, String> {
+    let never_loaded = feeds.iter().filter(|feed| feed.first_loaded.is_none());
+    never_loaded.filter_map(|feed| Some((feed.id.parse().ok()?, feed.stale.clone()?))).collect()
 }
 
 /// Starts from what is published. A first start has nothing, and a snapshot of another format or a

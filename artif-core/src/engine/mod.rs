@@ -1,7 +1,9 @@
 //! Engines: the owner of a data folder, and readers of its snapshots.
 
+mod admission;
 mod builder;
 mod follow;
+mod options;
 mod overrides;
 mod owner;
 mod publication;
@@ -14,6 +16,7 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 
+use self::admission::Troubles;
 use crate::clock::datetime;
 use crate::explain::{Evidence, Explanation, PastReputation};
 use crate::feed::Feed;
@@ -21,15 +24,15 @@ use crate::ledger::FeedHead;
 use crate::reputation::Reputation;
 use crate::snapshot::SnapshotFeed;
 
+pub use admission::Changes;
 pub use builder::EngineBuilder;
 #[cfg(feature = "cli")]
 pub(crate) use builder::folder_feeds;
+pub use options::{Progress, RefreshEvent, RefreshOptions};
 pub use overrides::Overrides;
 pub use owner::Engine;
 pub use reader::Reader;
-pub use refresh::{
-    FeedReport, Outcome, Progress, RefreshEvent, RefreshOptions, RefreshReport, RefreshTimings,
-};
+pub use refresh::{FeedReport, Outcome, RefreshReport, RefreshTimings};
 pub use status::{SnapshotStatus, Status};
 
 /// What an application asks. Lookups never block, fail or touch disk or network; all of it can be
@@ -66,7 +69,8 @@ pub trait ReputationEngine: Send + Sync {
 }
 
 /// Feeds as configured, with their states in the ledger.
-fn feeds_now(feeds: &[Feed], heads: &[FeedHead]) -> Vec<SnapshotFeed> {
+fn feeds_now(feeds: &[Feed], heads: &[FeedHead], troubles: &Troubles) -> Vec<SnapshotFeed> {
+    let troubles = troubles.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let state = |feed: &Feed| {
         let at = heads.binary_search_by(|head| head.feed.cmp(&feed.id)).ok()?;
         heads.get(at)
@@ -88,7 +92,10 @@ fn feeds_now(feeds: &[Feed], heads: &[FeedHead]) -> Vec<SnapshotFeed> {
                 count: head.map_or(0, |head| head.count),
                 first_loaded: head.map(|head| datetime(head.first_loaded)),
                 confirmed: head.map(|head| datetime(head.confirmed)),
-                stale: head.and_then(|head| head.stale.clone()),
+                stale: match head {
+                    Some(head) => head.stale.clone(),
+                    None => troubles.get(&feed.id).cloned(),
+                },
             }
         })
         .collect()

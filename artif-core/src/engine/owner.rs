@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 
+use super::admission::Troubles;
 use super::builder::EngineBuilder;
 use super::follow::Follower;
-use super::refresh::{RefreshOptions, RefreshReport, Work};
+use super::options::RefreshOptions;
+use super::refresh::{RefreshReport, Work};
 use super::status::Status;
 use super::{ReputationEngine, feeds_now};
 use crate::clock::Clock;
@@ -53,6 +55,7 @@ pub(super) struct Shared {
     pub(super) scorer: &'static dyn Scorer,
     /// Held during a refresh: there is one at a time.
     pub(super) work: Mutex<Work>,
+    pub(super) troubles: Troubles,
 }
 
 /// The ledger, in a folder or in memory.
@@ -113,6 +116,30 @@ impl Engine {
     /// ```
     pub fn refresh(&self, options: &RefreshOptions) -> Result<RefreshReport> {
         super::refresh::refresh(&self.shared, options)
+    }
+
+    /// Fetches a feed once more and takes its content though the guard refused it: all but what
+    /// cannot be read. What is fetched now may differ from what was refused; the report says what
+    /// it was.
+    ///
+    /// Errors: [`Error::UnknownFeed`], and those of [`Engine::refresh`].
+    ///
+    /// ```
+    /// # use artif_core::{Engine, Feed, Outcome, RefreshOptions};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let list = dir.path().join("list.txt");
+    /// # std::fs::write(&list, "93.184.216.34\n").unwrap();
+    /// # let feed = Feed::new("mine", &format!("file:{}", list.display())).unwrap();
+    /// # let engine = Engine::builder().in_memory().feed(feed).build().unwrap();
+    /// # engine.refresh(&RefreshOptions::default()).unwrap();
+    /// std::fs::write(&list, "").unwrap();
+    /// let report = engine.refresh(&RefreshOptions::default()).unwrap();
+    /// assert_eq!(report.feeds[0].outcome, Outcome::Refused);
+    /// let report = engine.accept_feed(&"mine".parse().unwrap()).unwrap();
+    /// assert_eq!(report.feeds[0].outcome, Outcome::Loaded);
+    /// ```
+    pub fn accept_feed(&self, id: &FeedId) -> Result<RefreshReport> {
+        self.refresh(&RefreshOptions::default().feed(id.clone()).force())
     }
 
     /// The feeds as configured.
@@ -262,7 +289,9 @@ impl ReputationEngine for Engine {
             Err(error) => tracing::error!(%error, "the ledger gives no status"),
         }
         match self.shared.ledger.store().heads() {
-            Ok(heads) => status.feeds = feeds_now(&self.shared.feeds(), &heads),
+            Ok(heads) => {
+                status.feeds = feeds_now(&self.shared.feeds(), &heads, &self.shared.troubles);
+            }
             Err(error) => tracing::error!(%error, "the ledger gives no feed states"),
         }
         status.find_problems();

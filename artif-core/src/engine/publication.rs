@@ -1,14 +1,15 @@
 //! Compiling and publishing, when an answer may differ from the published one's.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::Xxh3;
 
 use super::feeds_now;
+use super::options::RefreshEvent;
 use super::owner::{Holding, Shared};
-use super::refresh::{RefreshEvent, Work};
+use super::refresh::Work;
 use crate::clock::{Seconds, seconds, span};
 use crate::error::{Error, Result};
 use crate::feed::Feed;
@@ -56,7 +57,7 @@ pub(super) fn publish_if_needed(
     let taking_part: Vec<Feed> = feeds.iter().filter(|feed| feed.enabled).cloned().collect();
     let ids: Vec<_> = taking_part.iter().map(|feed| feed.id.clone()).collect();
     let input = Input {
-        feeds: feeds_now(&taking_part, &heads),
+        feeds: feeds_now(&taking_part, &heads, &shared.troubles),
         ids: &ids,
         store: shared.ledger.store(),
         geo: &geo.table,
@@ -151,6 +152,10 @@ fn inputs(shared: &Shared, feeds: &[Feed], heads: &[FeedHead], geo: u128) -> Str
     }
     for head in heads {
         add(&format!("{} {} {}", head.feed, head.generation, head.stale.is_some()));
+    }
+    let troubles = shared.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+    for feed in feeds.iter().filter(|feed| feed.enabled && troubles.contains_key(&feed.id)) {
+        add(feed.id.as_str());
     }
     format!("{:032x}", hash.digest128())
 }

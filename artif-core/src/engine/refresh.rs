@@ -1,6 +1,6 @@
 //! A refresh: fetch, parse, commit, then compile and publish if an answer may differ.
 
-use std::fmt;
+use std::io::BufRead as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,124 +9,20 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::admission::{Admission, Changes};
+use super::options::{RefreshEvent, RefreshOptions};
 use super::owner::Shared;
 use super::publication::{self, Published};
 use super::status::SnapshotStatus;
 use crate::clock::{Seconds, seconds, span};
 use crate::error::{Error, Result};
 use crate::feed::source::{self, Body, Fetched};
-use crate::feed::{Feed, FeedId, ParseLimits, ParseReport, Parsed, Scope, parse};
+use crate::feed::{Feed, FeedId, ParseLimits, ParseReport, Parsed, Scope, guard, parse};
 use crate::geo::GeoSources;
-use crate::ledger::{Commit, FeedHead, Generation, Store, Validators};
+use crate::ledger::{Commit, FeedHead, Validators};
 
 /// Bumped when the same bytes would be parsed to something else than before.
 const PARSER: u32 = 1;
-
-/// What a refresh is to do.
-///
-/// ```
-/// use artif_core::RefreshOptions;
-///
-/// let options = RefreshOptions::default().feed("spamhaus-drop-v4".parse().unwrap());
-/// assert_eq!(options.feeds.len(), 1);
-/// ```
-#[derive(Clone, Default)]
-#[non_exhaustive]
-pub struct RefreshOptions {
-    /// The feeds to fetch; none stands for all that are enabled.
-    pub feeds: Vec<FeedId>,
-    /// Called as things happen, from the thread that refreshes.
-    pub progress: Option<Arc<Progress>>,
-    /// Set it from any thread to stop. What was committed by then stays, each feed whole.
-    pub cancel: Option<Arc<AtomicBool>>,
-}
-
-impl RefreshOptions {
-    /// Fetches this feed, and no others than those named so.
-    ///
-    /// ```
-    /// # use artif_core::RefreshOptions;
-    /// assert!(RefreshOptions::default().feeds.is_empty());
-    /// ```
-    #[must_use]
-    pub fn feed(mut self, id: FeedId) -> Self {
-        self.feeds.push(id);
-        self
-    }
-
-    /// Calls `progress` as things happen.
-    ///
-    /// ```
-    /// # use artif_core::RefreshOptions;
-    /// let options = RefreshOptions::default().progress(|event| drop(event));
-    /// assert!(options.progress.is_some());
-    /// ```
-    #[must_use]
-    pub fn progress(mut self, progress: impl Fn(RefreshEvent<'_>) + Send + Sync + 'static) -> Self {
-        self.progress = Some(Arc::new(progress));
-        self
-    }
-
-    /// Stops once `cancel` is set.
-    ///
-    /// ```
-    /// # use artif_core::RefreshOptions;
-    /// let options = RefreshOptions::default().cancel(Default::default());
-    /// assert!(options.cancel.is_some());
-    /// ```
-    #[must_use]
-    pub fn cancel(mut self, cancel: Arc<AtomicBool>) -> Self {
-        self.cancel = Some(cancel);
-        self
-    }
-}
-
-impl fmt::Debug for RefreshOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RefreshOptions")
-            .field("feeds", &self.feeds)
-            .field("progress", &self.progress.is_some())
-            .finish_non_exhaustive()
-    }
-}
-
-/// Hears of what happens during a refresh.
-///
-/// ```
-/// let quiet: Box<artif_core::Progress> = Box::new(|event| drop(event));
-/// ```
-pub type Progress = dyn Fn(RefreshEvent<'_>) + Send + Sync;
-
-/// What happens during a refresh.
-///
-/// ```
-/// use artif_core::RefreshEvent;
-/// assert!(matches!(RefreshEvent::Compiling, RefreshEvent::Compiling));
-/// ```
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub enum RefreshEvent<'a> {
-    /// So many feeds are to be fetched.
-    Started {
-        /// How many.
-        feeds: usize,
-    },
-    /// Bytes of a feed arrived.
-    Received {
-        /// The feed.
-        feed: &'a FeedId,
-        /// So many by now.
-        bytes: u64,
-        /// Of so many, where the server says so.
-        total: Option<u64>,
-    },
-    /// A feed is done.
-    Feed(&'a FeedReport),
-    /// The snapshot is being compiled.
-    Compiling,
-    /// The snapshot is being written.
-    Publishing,
-}
 
 /// What became of a feed.
 ///
@@ -169,6 +65,9 @@ pub struct FeedReport {
     pub parse: Option<ParseReport>,
     /// What changed, where anything did.
     pub commit: Option<Commit>,
+    /// In a dry run: what would change, or would if it were not refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
 }
 
 /// Where the time of a refresh went, in milliseconds.
@@ -249,7 +148,7 @@ struct Arrived {
 }
 
 /// What a feed's document turned out to be.
-enum Content {
+pub(super) enum Content {
     /// The validators are `None` where the server sent no document, so that the old ones hold.
     Unchanged(Option<Validators>),
     New(Box<Parsed>, Validators),
@@ -259,7 +158,9 @@ pub(super) fn refresh(shared: &Shared, options: &RefreshOptions) -> Result<Refre
     let mut work = shared.work.lock().unwrap_or_else(PoisonError::into_inner);
     let started = Instant::now();
     let mut timings = RefreshTimings::default();
-    shared.absorb_overrides()?;
+    if !options.dry_run {
+        shared.absorb_overrides()?;
+    }
     if let Err(error) = shared.answers.follow() {
         // Before the first snapshot there is none to follow; anything else the follower reports.
         tracing::debug!(%error, "nothing to take up before this refresh");
@@ -276,6 +177,18 @@ pub(super) fn refresh(shared: &Shared, options: &RefreshOptions) -> Result<Refre
     let now = seconds(shared.clock.now());
     let reports = take_in(shared, options, &chosen, now, &progress)?;
     timings.feeds = millis(started.elapsed());
+
+    if options.dry_run {
+        timings.total = millis(started.elapsed());
+        let snapshot = SnapshotStatus::of_view(&shared.answers.load());
+        return Ok(RefreshReport {
+            feeds: reports,
+            expired: 0,
+            published: false,
+            snapshot,
+            timings,
+        });
+    }
 
     let retention = span(shared.config.history.retention);
     let expired = shared.ledger.store().expire(now.saturating_sub(retention))?;
@@ -330,11 +243,19 @@ fn take_in(
         let head = shared.ledger.store().head(&feed.id)?;
         // What the server calls unchanged is only so if it would be parsed as it was.
         let parser = parser_id(feed, &limits);
-        let known = head.as_ref().map(|head| &head.validators);
+        let known = head.as_ref().filter(|_| !options.force).map(|head| &head.validators);
         let validators = known.filter(|v| v.content.is_some_and(|c| parsed_by(c, parser))).cloned();
         requests.push(source::Request::new(feed, validators.unwrap_or_default()));
         heads.push(head);
     }
+    let admission = Admission {
+        store: shared.ledger.store(),
+        guard: &shared.config.guard,
+        troubles: &shared.troubles,
+        force: options.force,
+        dry_run: options.dry_run,
+        now,
+    };
     let mut reports: Vec<Option<FeedReport>> = vec![None; feeds.len()];
     let workers = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(1, 4));
     // Small bounds: what is parsed but not committed is the memory that a refresh needs.
@@ -346,7 +267,8 @@ fn take_in(
         for _ in 0..workers {
             let to_commit = to_commit.clone();
             let (arrived, heads, limits) = (&arrived, &heads, &limits);
-            scope.spawn(move || parse_loop(arrived, &to_commit, feeds, heads, limits));
+            let force = options.force;
+            scope.spawn(move || parse_loop(arrived, &to_commit, feeds, heads, limits, force));
         }
         let fetch = scope.spawn({
             let requests = &requests;
@@ -374,7 +296,7 @@ fn take_in(
             if failure.is_some() || cancel.load(Ordering::Relaxed) {
                 continue;
             }
-            match commit(shared.ledger.store(), feed, head.as_ref(), result, now) {
+            match admission.admit(feed, head.as_ref(), result) {
                 Ok(done) => progress(RefreshEvent::Feed(report.insert(done))),
                 Err(error) => failure = Some(error),
             }
@@ -391,6 +313,7 @@ fn take_in(
         error: Some("nothing came back for it".to_owned()),
         parse: None,
         commit: None,
+        changes: None,
     };
     Ok(reports.into_iter().zip(feeds).map(|(r, feed)| r.unwrap_or_else(|| missing(feed))).collect())
 }
@@ -431,13 +354,14 @@ fn parse_loop(
     feeds: &[&Feed],
     heads: &[Option<FeedHead>],
     limits: &ParseLimits,
+    force: bool,
 ) {
     loop {
         let next = arrived.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Arrived { place, mut body, validators }) = next else { return };
         let Some(feed) = feeds.get(place) else { continue };
         let known = heads.get(place).and_then(Option::as_ref).and_then(|h| h.validators.content);
-        let content = read(feed, &mut body, validators, known, limits);
+        let content = read(feed, &mut body, validators, known, limits, force);
         if to_commit.send((place, Message::Done(content))).is_err() {
             return;
         }
@@ -451,6 +375,7 @@ fn read(
     mut validators: Validators,
     known: Option<u128>,
     limits: &ParseLimits,
+    force: bool,
 ) -> Result<Content> {
     if feed.scope == Scope::As {
         return Err(Error::Parse {
@@ -465,6 +390,20 @@ fn read(
         return Ok(Content::Unchanged(Some(validators)));
     }
     let mut reader = body.reader()?;
+    if !force {
+        let page = reader.fill_buf().map(|start| guard::refuse_page(feed, start));
+        // Not `?` with the error mapped: the reader borrows the body.
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => {
+                drop(reader);
+                return Err(body.error(error));
+            }
+        };
+        if let Some(reason) = page {
+            return Err(Error::Refused { feed: feed.id.to_string(), reason });
+        }
+    }
     let parsed = parse(&feed.id, &feed.format, limits, &mut reader)?;
     // A file may have changed since its digest was taken.
     let digest = reader.finish().map_err(|error| body.error(error))?;
@@ -485,68 +424,4 @@ fn content_id(digest: u128, parser: u64) -> u128 {
 
 fn parsed_by(content: u128, parser: u64) -> bool {
     content >> 64 == u128::from(parser)
-}
-
-/// Takes a feed's content into the ledger, or says there why not. Errors are the ledger's own.
-fn commit(
-    store: &dyn Store,
-    feed: &Feed,
-    head: Option<&FeedHead>,
-    content: Result<Content>,
-    now: Seconds,
-) -> Result<FeedReport> {
-    let mut report = FeedReport {
-        feed: feed.id.clone(),
-        outcome: Outcome::Unchanged,
-        error: None,
-        parse: None,
-        commit: None,
-    };
-    let content = content.and_then(|content| match content {
-        Content::New(parsed, validators) => {
-            let refused = refusal(feed, head, &parsed);
-            report.parse = Some(parsed.report);
-            match refused {
-                Some(reason) => Err(Error::Refused { feed: feed.id.to_string(), reason }),
-                None => Ok((Some(parsed.prefixes), validators)),
-            }
-        }
-        Content::Unchanged(validators) => {
-            let old = || head.map(|head| head.validators.clone()).unwrap_or_default();
-            Ok((None, validators.unwrap_or_else(old)))
-        }
-    });
-    match content {
-        Ok((Some(prefixes), validators)) => {
-            let generation = Generation::new(&feed.id, now, &prefixes, &validators);
-            report.commit = Some(store.commit(generation)?);
-            report.outcome = Outcome::Loaded;
-        }
-        Ok((None, validators)) => store.confirm(&feed.id, now, &validators)?,
-        Err(error) => {
-            report.outcome = if matches!(error, Error::Refused { .. }) {
-                Outcome::Refused
-            } else {
-                Outcome::Failed
-            };
-            let mut text = error.to_string();
-            if let Some(source) = std::error::Error::source(&error) {
-                text = format!("{text}: {source}");
-            }
-            tracing::warn!(feed = %feed.id, error = %text, "the last good content stays");
-            store.mark_stale(&feed.id, &text)?;
-            report.error = Some(text);
-        }
-    }
-    Ok(report)
-}
-
-/// Why a generation must not replace the one before: the least that keeps a list from being wiped.
-fn refusal(feed: &Feed, head: Option<&FeedHead>, parsed: &Parsed) -> Option<String> {
-    let before = head.map_or(0, |head| head.count);
-    (parsed.prefixes.is_empty() && before > 0 && !feed.can_be_empty).then(|| {
-        format!(
-            "it holds no indicator, the last one held {before} (set can_be_empty if that is fine)"
-        )
-    })
 }

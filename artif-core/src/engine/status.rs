@@ -130,11 +130,18 @@ impl Status {
             }
         }
         for feed in self.feeds.iter().filter(|feed| feed.enabled) {
-            if feed.first_loaded.is_none() && self.snapshot.id != 0 {
-                self.problems.push(format!("feed {} was never loaded", feed.id));
-            }
-            if let Some(reason) = &feed.stale {
-                self.problems.push(format!("feed {} is stale: {reason}", feed.id));
+            let never = feed.first_loaded.is_none();
+            match &feed.stale {
+                Some(reason) if never => {
+                    self.problems.push(format!("feed {} was never loaded: {reason}", feed.id));
+                }
+                Some(reason) => {
+                    self.problems.push(format!("feed {} is stale: {reason}", feed.id));
+                }
+                None if never && self.snapshot.id != 0 => {
+                    self.problems.push(format!("feed {} was never loaded", feed.id));
+                }
+                None => {}
             }
         }
         if let Some(recovery) = self.ledger.as_ref().and_then(|ledger| ledger.recovery.as_ref()) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Format;
+use super::{FeedGuard, Format};
 use crate::category::{CategorySet, ThreatLevel};
 use crate::error::{Error, Result, excerpt};
 
@@ -179,6 +179,9 @@ pub struct Feed {
     pub aggregate: bool,
     /// An empty list is a valid one.
     pub can_be_empty: bool,
+    /// What it has in place of the values of `[guard]`.
+    #[serde(skip_serializing_if = "FeedGuard::is_default")]
+    pub guard: FeedGuard,
     /// Whether it is refreshed and takes part in answers.
     pub enabled: bool,
 }
@@ -208,6 +211,7 @@ impl Feed {
             licence: None,
             aggregate: false,
             can_be_empty: false,
+            guard: FeedGuard::default(),
             enabled: true,
         })
     }

@@ -4,6 +4,7 @@ mod catalogue;
 mod definition;
 mod foreign;
 mod format;
+pub(crate) mod guard;
 mod lenient;
 mod parse;
 #[cfg_attr(not(feature = "fetch"), allow(dead_code, reason = "files need only a part"))]
@@ -15,6 +16,7 @@ pub use definition::{Feed, FeedId, Role, Scope};
 pub use format::{
     Column, Columns, Format, HeaderKey, Json, JsonPath, Min, Ndjson, UrlPart, ValueKind, Where,
 };
+pub use guard::FeedGuard;
 pub use parse::{
     MispAttribute, MispEvent, ParseLimits, ParseReport, Parsed, SkipReason, SkipSample, parse,
     parse_misp_event,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer, de};
 
 use super::definition::check_url;
-use super::{Feed, FeedId, Format, Role, Scope};
+use super::{Feed, FeedGuard, FeedId, Format, Role, Scope};
 use crate::category::{CategorySet, ThreatLevel};
 use crate::error::{Error, Result, excerpt};
 
@@ -31,6 +31,7 @@ pub(crate) struct FeedSpec {
     pub(super) licence: Option<String>,
     pub(super) aggregate: bool,
     pub(super) can_be_empty: bool,
+    pub(super) guard: FeedGuard,
     pub(super) enabled: Option<bool>,
 }
 
@@ -47,6 +48,9 @@ impl FeedSpec {
         let url = self.url.ok_or_else(|| invalid("feed url", "it is missing"))?;
         if self.confidence.is_some_and(|percent| percent > 100) {
             return Err(invalid("confidence", "it is a percentage from 0 to 100"));
+        }
+        if let Some(reason) = self.guard.problem() {
+            return Err(invalid("feed", &reason));
         }
         let mut feed = Feed::new(id.as_str(), &absolute_url(&url, base)?)?;
         if let Some(provider) = self.provider {
@@ -68,6 +72,7 @@ impl FeedSpec {
         feed.licence = self.licence;
         feed.aggregate = self.aggregate;
         feed.can_be_empty = self.can_be_empty;
+        feed.guard = self.guard;
         feed.enabled = self.enabled.unwrap_or(true);
         Ok(feed)
     }
