@@ -60,6 +60,7 @@
 mod category;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod client;
 mod clock;
 pub mod config;
 mod duration;
