@@ -70,6 +70,7 @@ mod explain;
 pub mod feed;
 pub mod geo;
 pub mod ledger;
+pub mod middleware;
 mod net;
 mod overlay;
 mod reputation;
