@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import artif
 import pytest
+
+import artif
 
 BAD = "93.184.216.34"
 GOOD = "93.184.216.1"

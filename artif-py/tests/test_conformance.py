@@ -6,8 +6,9 @@ import json
 import re
 from pathlib import Path
 
-import artif
 import pytest
+
+import artif
 
 VECTORS = Path(__file__).parents[2] / "tests" / "conformance"
 

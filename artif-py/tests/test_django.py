@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+
 from conftest import BAD, GOOD
 
 django = pytest.importorskip("django")

@@ -11,8 +11,9 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
-import artif
 import pytest
+
+import artif
 from artif import errors
 from conftest import BAD, GOOD
 

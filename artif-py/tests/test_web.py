@@ -8,10 +8,11 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 import artif
 import artif.asgi
 import artif.wsgi
-import pytest
 from conftest import BAD, GOOD
 
 OPTIONS = {
