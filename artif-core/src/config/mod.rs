@@ -263,6 +263,7 @@ impl Config {
             Catalogue::Default => None,
         });
         let geo = [&mut self.geo.asn, &mut self.geo.country].into_iter().flatten();
+        self.fetch.resolve(folder);
         for path in std::iter::once(&mut self.data).chain(files).chain(geo) {
             // An absolute path replaces the folder.
             *path = folder.join(&*path);
