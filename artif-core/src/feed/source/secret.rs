@@ -141,6 +141,11 @@ pub(crate) enum How {
 }
 
 impl Auth {
+    #[cfg(all(feature = "fetch", feature = "geo"))]
+    pub(crate) fn basic(user: &str, secret: SecretSource) -> Self {
+        Self { how: How::Basic(user.to_owned()), secret }
+    }
+
     /// Takes a relative path of a secret from this folder.
     pub(crate) fn resolve(&mut self, folder: &Path) {
         self.secret.resolve(folder);
