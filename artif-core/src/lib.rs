@@ -36,6 +36,7 @@
 //!   feeds say; IPv4 carried in IPv6 is looked up as that IPv4 address.
 //! * An operator's override ([`Engine::add_override`], [`Overrides`]) beats everything else and
 //!   counts in every process within a second.
+//! * [`Engine::spawn_refresh`] keeps it all current from a thread of its own.
 //! * A feed that fails, or whose new content looks wrong, keeps its last good content;
 //!   [`ReputationEngine::status`] says so.
 //!
@@ -74,6 +75,7 @@ pub mod middleware;
 mod net;
 mod overlay;
 mod reputation;
+mod schedule;
 pub mod score;
 mod seed_json;
 mod snapshot;
@@ -84,7 +86,8 @@ pub use clock::{Clock, FixedClock, SystemClock};
 pub use config::Config;
 pub use engine::{
     Changes, Engine, EngineBuilder, FeedReport, Outcome, Overrides, Progress, Reader, RefreshEvent,
-    RefreshOptions, RefreshReport, RefreshTimings, ReputationEngine, SnapshotStatus, Status,
+    RefreshOptions, RefreshReport, RefreshTimings, Refresher, ReputationEngine, ScheduleEvent,
+    ScheduleOptions, SnapshotStatus, Status,
 };
 pub use error::{Error, Result, Source};
 pub use explain::{Evidence, Explanation, PastReputation};

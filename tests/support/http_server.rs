@@ -45,27 +45,34 @@ pub(crate) struct Server {
 impl Server {
     /// One connection, one request, one call of `answer`, on a thread of its own.
     pub(crate) fn start(answer: impl Answer) -> Self {
-        Self::with_wrapper(answer, |stream, serve| serve(stream))
+        Self::start_on("127.0.0.1", answer).unwrap()
+    }
+
+    /// The same on another address.
+    pub(crate) fn start_on(host: &str, answer: impl Answer) -> std::io::Result<Self> {
+        Self::with_wrapper(host, answer, |stream, serve| serve(stream))
     }
 
     /// The same over TLS.
     pub(crate) fn start_tls(config: Arc<rustls::ServerConfig>, answer: impl Answer) -> Self {
-        Self::with_wrapper(answer, move |stream, serve| {
+        let started = Self::with_wrapper("127.0.0.1", answer, move |stream, serve| {
             if let Ok(tls) = rustls::ServerConnection::new(Arc::clone(&config)) {
                 let mut stream = rustls::StreamOwned::new(tls, stream.try_clone().unwrap());
                 serve(&mut stream);
                 stream.conn.send_close_notify();
                 let _ = stream.flush();
             }
-        })
+        });
+        started.unwrap()
     }
 
     fn with_wrapper(
+        host: &str,
         answer: impl Answer,
         wrap: impl Fn(&mut TcpStream, &mut dyn FnMut(&mut dyn Connection)) + Send + Sync + 'static,
-    ) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let address = listener.local_addr().unwrap();
+    ) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((host, 0))?;
+        let address = listener.local_addr()?;
         let requests = Arc::new(Mutex::new(Vec::new()));
         let stop = Arc::new(AtomicBool::new(false));
         let (seen, stopped) = (Arc::clone(&requests), Arc::clone(&stop));
@@ -87,7 +94,7 @@ impl Server {
                 });
             }
         });
-        Self { address, requests, stop }
+        Ok(Self { address, requests, stop })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -2,6 +2,9 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
+#[cfg(feature = "fetch")]
+pub(crate) mod http_server;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +21,11 @@ pub(crate) fn corpus() -> Option<PathBuf> {
     }
     eprintln!("skipped: no corpus at {} (set ARTIF_CORPUS)", path.display());
     None
+}
+
+/// Says why a test proves nothing here.
+pub(crate) fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
 }
 
 pub(crate) fn time(text: &str) -> DateTime<Utc> {

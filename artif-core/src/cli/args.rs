@@ -12,12 +12,12 @@ use crate::net::Prefix;
 const EXIT_CODES: &str = "\
 Exit codes:
     0  all went well
-    1  refresh: some feeds failed or were refused, the rest is in force
+    1  refresh, geo update: some failed or were refused, the rest is in force
     2  the command line or the configuration is wrong
     3  the engine cannot work: folder locked, no snapshot, ledger or disk in trouble
     4  something given was no IP address
    10  check --exit-code: an address is dangerous or blocked (goes before 4)
-  130  stopped by Ctrl-C
+  130  stopped by Ctrl-C; watch ends with 0 then
 
 Environment: ARTIF_<SECTION>_<KEY> overrides the configuration, NO_COLOR switches colours off,
 ARTIF_LOG or RUST_LOG say what is logged to standard error (as in ARTIF_LOG=artif_core=debug).";
@@ -81,6 +81,8 @@ pub(super) enum When {
 pub(super) enum Command {
     /// Fetch the feeds, take in what changed, publish a new snapshot
     Refresh(RefreshArgs),
+    /// Keep all of it current: each feed at its interval, until Ctrl-C
+    Watch(WatchArgs),
     /// Look addresses up
     Check(CheckArgs),
     /// Look an address up and say why it has its answer
@@ -95,6 +97,9 @@ pub(super) enum Command {
     /// Let networks in or keep them out, whatever feeds say
     #[command(subcommand)]
     Override(OverrideCommand),
+    /// Update the databases of autonomous systems and countries
+    #[command(subcommand)]
+    Geo(GeoCommand),
     /// Look at the snapshot file
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
@@ -122,6 +127,13 @@ pub(super) struct RefreshArgs {
     /// A line for every feed
     #[arg(long)]
     pub(super) table: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WatchArgs {
+    /// Take the feeds from this file in place of the configuration's catalogues (may be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub(super) catalogue: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -228,6 +240,16 @@ pub(super) enum OverrideCommand {
     },
     /// All of them, expired ones too
     List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum GeoCommand {
+    /// Look for newer databases where [geo] says they come from, and put them in place
+    Update {
+        /// Fetch in any case, and compare with nothing
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -82,7 +82,8 @@ pub(super) fn start_logging(global: &Global, screen: &Screen<'_>) {
         (None, 0) => return,
         (None, 1) => "artif_core=info,artif=info".to_owned(),
         (None, 2) => "artif_core=debug,artif=debug".to_owned(),
-        (None, _) => "trace".to_owned(),
+        // Not all of it: what the HTTP library logs of a request may hold keys.
+        (None, _) => "artif_core=trace,artif=trace".to_owned(),
     };
     let _ = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))

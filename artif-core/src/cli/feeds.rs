@@ -167,7 +167,7 @@ fn show(id: &FeedId, context: &mut Context<'_>) -> Done {
     }
     screen.pair("provider", &feed.provider)?;
     screen.pair("publisher", &feed.source_group)?;
-    screen.pair("url", &feed.url)?;
+    screen.pair("url", crate::feed::source::redact(&feed.url))?;
     screen.pair("format", feed.format.name())?;
     screen.pair("says", row.categories())?;
     screen.pair("level", feed.threat_level.number())?;

@@ -9,6 +9,7 @@ mod context;
 mod demo;
 mod explain;
 mod feeds;
+mod geo;
 mod human;
 mod io;
 mod output;
@@ -18,6 +19,7 @@ mod refresh;
 mod sample;
 mod snapshot;
 mod status;
+mod watch;
 
 use std::ffi::OsString;
 
@@ -33,7 +35,7 @@ pub use self::io::Io;
 pub(crate) mod exit {
     /// All went well.
     pub(crate) const OK: u8 = 0;
-    /// Some feeds failed or were refused; the rest is in force.
+    /// Some feeds or databases failed or were refused; the rest is in force.
     pub(crate) const PARTIAL: u8 = 1;
     /// The command line or the configuration is wrong.
     pub(crate) const USAGE: u8 = 2;
@@ -80,12 +82,14 @@ where
 fn dispatch(command: &Command, context: &mut Context<'_>) -> Done {
     match command {
         Command::Refresh(args) => refresh::run(args, context),
+        Command::Watch(args) => watch::run(args, context),
         Command::Check(args) => check::run(args, context),
         Command::Explain(args) => explain::explain(args, context),
         Command::History(args) => explain::history(args, context),
         Command::Status => status::run(context),
         Command::Feeds(command) => feeds::run(command, context),
         Command::Override(command) => overrides::run(command, context),
+        Command::Geo(command) => geo::run(command, context),
         Command::Snapshot(command) => snapshot::run(command, context),
         Command::Demo(args) => demo::run(args, context),
     }

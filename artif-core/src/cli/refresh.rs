@@ -167,7 +167,7 @@ fn print_dry(report: &RefreshReport, screen: &mut Screen<'_>) -> Result<(), Stop
     troubles(report, screen)
 }
 
-fn troubles(report: &RefreshReport, screen: &mut Screen<'_>) -> Result<(), Stop> {
+pub(super) fn troubles(report: &RefreshReport, screen: &mut Screen<'_>) -> Result<(), Stop> {
     for feed in &report.feeds {
         let Some(error) = &feed.error else { continue };
         let word = if feed.outcome == Outcome::Refused { "refused" } else { "failed" };

@@ -4,6 +4,7 @@
 //! variable. `examples/artif.toml` shows every key with its default.
 
 mod env;
+mod geo;
 mod locate;
 mod sections;
 pub(crate) mod suggest;
@@ -14,7 +15,10 @@ use std::sync::Arc;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub use self::sections::{Catalogue, Feeds, Geo, History, Parse, ScorerKind, Scoring, Snapshot};
+pub use self::geo::{Geo, GeoSource};
+pub use self::sections::{
+    Catalogue, Feeds, History, Parse, Schedule, ScorerKind, Scoring, Snapshot,
+};
 pub use crate::feed::guard::Guard;
 pub use crate::feed::source::FetchOptions as Fetch;
 
@@ -64,7 +68,7 @@ pub struct Config {
     /// Where feed definitions come from, where something is said; see [`Config::catalogues`].
     #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Option::is_none")]
     pub catalogue: Option<Vec<Catalogue>>,
-    /// MaxMind DB files.
+    /// Databases of autonomous systems and countries.
     pub geo: Geo,
     /// How scores and verdicts are made.
     pub scoring: Scoring,
@@ -80,6 +84,8 @@ pub struct Config {
     pub snapshot: Snapshot,
     /// What middleware does with requests.
     pub middleware: Middleware,
+    /// When feeds are fetched by themselves.
+    pub schedule: Schedule,
     /// Which catalogue entries take part.
     pub feeds: Feeds,
     /// The `[[feed]]` sections: only their number, see `feed_sections`.
@@ -90,11 +96,18 @@ pub struct Config {
 }
 
 /// Where a configuration was read from.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Clone, PartialEq, Default)]
 struct Origin {
     path: Option<PathBuf>,
     /// The document, where it has `[[feed]]` sections.
     text: Option<Arc<str>>,
+}
+
+impl std::fmt::Debug for Origin {
+    /// Without the text: addresses and headers of feeds may hold keys.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Origin").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl Default for Config {
@@ -110,6 +123,7 @@ impl Default for Config {
             guard: Guard::default(),
             snapshot: Snapshot::default(),
             middleware: Middleware::default(),
+            schedule: Schedule::default(),
             feeds: Feeds::default(),
             feed: Vec::new(),
             origin: Origin::default(),
@@ -288,15 +302,16 @@ impl Config {
             Catalogue::File(path) => Some(path),
             Catalogue::Default => None,
         });
-        let geo = [&mut self.geo.asn, &mut self.geo.country].into_iter().flatten();
-        for path in std::iter::once(&mut self.data).chain(files).chain(geo) {
+        self.fetch.resolve(folder);
+        self.geo.resolve(folder);
+        for path in std::iter::once(&mut self.data).chain(files) {
             // An absolute path replaces the folder.
             *path = folder.join(&*path);
         }
     }
 
     fn problem(&self) -> Option<Problem> {
-        let Self { scoring, history, parse, snapshot, .. } = self;
+        let Self { scoring, history, parse, snapshot, schedule, .. } = self;
         let open_unit = scoring.prior > 0.0 && scoring.prior < 1.0;
         let checks = [
             (!self.data.as_os_str().is_empty(), "", "data", "names no folder"),
@@ -347,6 +362,24 @@ impl Config {
                 "stale_after",
                 "is shorter than `snapshot.recompile_after`: every snapshot would grow stale",
             ),
+            (
+                (0.0..=1.0).contains(&schedule.jitter),
+                "schedule",
+                "jitter",
+                "has to be within 0 to 1",
+            ),
+            (
+                schedule.first_retry.as_secs() > 0,
+                "schedule",
+                "first_retry",
+                "has to be at least a second",
+            ),
+            (
+                schedule.first_retry <= schedule.longest_retry,
+                "schedule",
+                "longest_retry",
+                "is shorter than `schedule.first_retry`",
+            ),
         ];
         let simple =
             checks.into_iter().find(|(holds, ..)| !holds).map(|(_, section, key, message)| {
@@ -356,6 +389,10 @@ impl Config {
             .or_else(|| {
                 let (key, message) = self.fetch.problem()?;
                 Some(Problem { section: "fetch", key, message })
+            })
+            .or_else(|| {
+                let (key, message) = self.geo.problem()?;
+                Some(Problem { section: "geo", key, message })
             })
             .or_else(|| {
                 let (key, message) = self.guard.problem()?;

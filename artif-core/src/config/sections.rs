@@ -8,8 +8,10 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::suggest;
+use crate::clock::span;
 use crate::error::{Error, Result, excerpt};
 use crate::feed::FeedId;
+use crate::schedule::Rules;
 
 /// Where feed definitions come from: the catalogue built in, or a file.
 ///
@@ -53,26 +55,6 @@ impl<'de> Deserialize<'de> for Catalogue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
-}
-
-/// MaxMind DB files (`[geo]`). Without them answers carry no autonomous system and no country.
-///
-/// | key | default | |
-/// |---|---|---|
-/// | `asn` | none | path of a GeoLite2-ASN, GeoIP2-ISP or compatible file |
-/// | `country` | none | path of a GeoLite2-Country, -City or compatible file |
-///
-/// ```
-/// assert!(artif_core::config::Geo::default().asn.is_none());
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Geo {
-    /// Autonomous systems and their organisations.
-    pub asn: Option<PathBuf>,
-    /// Countries.
-    pub country: Option<PathBuf>,
 }
 
 /// The scorers this build has.
@@ -270,6 +252,53 @@ impl Default for Snapshot {
             keep: 2,
             stale_after: Duration::from_secs(24 * 3_600),
             recompile_after: Duration::from_secs(6 * 3_600),
+        }
+    }
+}
+
+/// When feeds are fetched by themselves (`[schedule]`), by [`crate::Engine::spawn_refresh`] and
+/// `artif watch`: each at the interval its catalogue entry gives (`refresh`), daily where it gives
+/// none.
+///
+/// | key | default | unit, range |
+/// |---|---|---|
+/// | `jitter` | `0.1` | share, 0 to 1, of a wait by which it may be longer at random |
+/// | `first_retry` | `"5m"` | duration after a failure, or the feed's interval where that is shorter; doubled by each further failure |
+/// | `longest_retry` | `"24h"` | longest such duration; not below `first_retry` |
+///
+/// ```
+/// assert_eq!(artif_core::config::Schedule::default().first_retry.as_secs(), 300);
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Schedule {
+    /// The share of a wait by which it may be longer.
+    pub jitter: f64,
+    /// The wait after the first failure.
+    #[serde(with = "crate::duration")]
+    pub first_retry: Duration,
+    /// The longest wait after a failure.
+    #[serde(with = "crate::duration")]
+    pub longest_retry: Duration,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            jitter: 0.1,
+            first_retry: Duration::from_secs(300),
+            longest_retry: Duration::from_secs(24 * 3_600),
+        }
+    }
+}
+
+impl Schedule {
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            first_retry: span(self.first_retry),
+            longest_retry: span(self.longest_retry),
+            jitter: self.jitter,
         }
     }
 }

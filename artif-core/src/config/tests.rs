@@ -66,13 +66,14 @@ fn mistakes_name_line_key_and_remedy() {
         (
             "\n\n[geoo]\nasn = 'x'",
             "configuration, line 3: unknown key `geoo`, expected one of `data`, `catalogue`, \
-             `geo`, `scoring`, `history`, `parse`, `fetch`, `guard`, `snapshot`, `middleware`, `feeds`, `feed`; did you \
+             `geo`, `scoring`, `history`, `parse`, `fetch`, `guard`, `snapshot`, `middleware`, `schedule`, `feeds`, `feed`; did you \
              mean \"geo\"?",
         ),
         (
             "[geo]\nasnn = 'x'",
-            "configuration, line 2: unknown key `asnn`, expected `asn` or `country`; did you mean \
-             \"asn\"?",
+            "configuration, line 2: unknown key `asnn`, expected one of `asn`, `country`, `asn_source`, `country_source`, \
+             `asn_auth`, `country_auth`, `asn_checksum`, `country_checksum`, `account`, `licence_key`, \
+             `maxmind_url`, `update_every`; did you mean \"asn\"?",
         ),
         (
             "[scoring]\nscorer = 'risk'",
@@ -260,7 +261,7 @@ fn variables_of_every_kind() {
         .unwrap();
     let mut expected = Config {
         catalogue: Some(vec![Catalogue::Default, Catalogue::File("x.json".into())]),
-        geo: Geo { asn: Some("a".into()), country: Some("c.mmdb".into()) },
+        geo: Geo { asn: Some("a".into()), country: Some("c.mmdb".into()), ..Geo::default() },
         ..Config::default()
     };
     expected.scoring.prior = 0.5;

@@ -114,6 +114,7 @@ impl Admission<'_> {
             parse: None,
             commit: None,
             changes: None,
+            retry_after: None,
         };
         match content {
             Ok(Content::Unchanged(validators)) => self.confirm(feed, head, validators)?,
@@ -180,6 +181,9 @@ impl Admission<'_> {
             }
         }
         report.error = Some(text);
+        if let Error::Fetch { retry_after: Some(wait), .. } = error {
+            report.retry_after = Some(wait.as_secs());
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use super::owner::{Engine, Holding, Shared};
@@ -11,7 +12,7 @@ use crate::clock::{Clock, SystemClock, seconds, span};
 use crate::config::{Catalogue as CatalogueSource, Config};
 use crate::error::{Error, Result};
 use crate::feed::{Catalogue, Feed, FeedId, FeedSpec};
-use crate::geo::GeoTable;
+use crate::geo::{GeoTable, Updates};
 use crate::ledger::{Ledger, LedgerOptions, MemoryStore, Store};
 use crate::overlay::Overlay;
 use crate::score;
@@ -139,7 +140,7 @@ impl EngineBuilder {
     /// assert_eq!(second.code(), "ARTIF_LOCKED");
     /// ```
     pub fn build(self) -> Result<Engine> {
-        let config = self.config;
+        let mut config = self.config;
         config.validate()?;
         let mut feeds = configured_feeds(&config, &self.catalogues, self.feeds)?;
         let scorer = score::by_name(config.scoring.scorer.name()).ok_or_else(|| {
@@ -148,6 +149,9 @@ impl EngineBuilder {
         let clock: Arc<dyn Clock> = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let dir = (!self.in_memory).then(|| self.data.unwrap_or_else(|| config.data.clone()));
 
+        if let Some(dir) = &dir {
+            config.geo.place(dir);
+        }
         let ledger = match &dir {
             Some(dir) => {
                 Switches::load(dir)?.apply(&mut feeds);
@@ -177,6 +181,7 @@ impl EngineBuilder {
             mend_overlay(dir, ledger.store())?;
             take_up(&answers);
         }
+        let updates = dir.as_deref().map(Updates::load).unwrap_or_default();
         // What kept feeds from ever being loaded is known from the snapshot alone.
         let troubles = known_troubles(&answers.load().snapshot.meta().feeds);
         Engine::start(Shared {
@@ -189,6 +194,9 @@ impl EngineBuilder {
             scorer,
             work: Mutex::new(Work::default()),
             troubles: Mutex::new(troubles),
+            updates: Mutex::new(updates),
+            updating: Mutex::default(),
+            scheduled: AtomicBool::new(false),
         })
     }
 }

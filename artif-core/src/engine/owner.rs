@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -10,7 +11,8 @@ use super::admission::Troubles;
 use super::builder::EngineBuilder;
 use super::follow::Follower;
 use super::options::RefreshOptions;
-use super::refresh::{RefreshReport, Work};
+use super::refresh::{Outcome, RefreshReport, Work};
+use super::schedule::{Refresher, ScheduleOptions};
 use super::status::Status;
 use super::{ReputationEngine, feeds_now};
 use crate::clock::Clock;
@@ -18,6 +20,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::explain::{self, Evidence, Explanation, PastReputation};
 use crate::feed::{Feed, FeedId};
+use crate::geo::{GeoReport, Updates};
 use crate::ledger::{Ledger, MemoryStore, Override, OverrideChange, Store};
 use crate::net::Prefix;
 use crate::overlay::Overlay;
@@ -56,6 +59,12 @@ pub(super) struct Shared {
     /// Held during a refresh: there is one at a time.
     pub(super) work: Mutex<Work>,
     pub(super) troubles: Troubles,
+    /// What is known of the sources of geo databases.
+    pub(super) updates: Mutex<Updates>,
+    /// Held during an update of a geo database: there is one at a time.
+    pub(super) updating: Mutex<()>,
+    /// Whether a thread refreshes by the schedule: there is one at most.
+    pub(super) scheduled: AtomicBool,
 }
 
 /// The ledger, in a folder or in memory.
@@ -116,6 +125,80 @@ impl Engine {
     /// ```
     pub fn refresh(&self, options: &RefreshOptions) -> Result<RefreshReport> {
         super::refresh::refresh(&self.shared, options)
+    }
+
+    /// Keeps everything current from now on, in a thread of its own: fetches each feed when it is
+    /// due (see [`crate::config::Schedule`]), and recompiles when an answer changes by the clock
+    /// alone. Stops when the [`Refresher`] is stopped or dropped; no async runtime is needed.
+    ///
+    /// Errors: [`Error::Invalid`] while another [`Refresher`] of this engine runs, [`Error::Io`]
+    /// where no thread can be started. What goes wrong later is logged, and a reason to try again.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, Feed};
+    /// # let feed = Feed::new("gone", "file:/no/such/file").unwrap();
+    /// let engine = Engine::builder().in_memory().feed(feed).build().unwrap();
+    /// let refresher = engine.spawn_refresh().unwrap();
+    /// assert!(engine.spawn_refresh().is_err(), "one is enough");
+    /// refresher.join(); // stops, and waits until it has
+    /// ```
+    pub fn spawn_refresh(&self) -> Result<Refresher> {
+        self.spawn_refresh_with(ScheduleOptions::default())
+    }
+
+    /// Like [`Self::spawn_refresh`], and says what happens.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, Feed, ScheduleEvent, ScheduleOptions};
+    /// # let feed = Feed::new("gone", "file:/no/such/file").unwrap();
+    /// # let engine = Engine::builder().in_memory().feed(feed).build().unwrap();
+    /// let (sender, reports) = std::sync::mpsc::channel();
+    /// let options = ScheduleOptions::default().on_event(move |event| {
+    ///     if let ScheduleEvent::Refreshed(report) = event {
+    ///         let _ = sender.send(report.clone());
+    ///     }
+    /// });
+    /// let refresher = engine.spawn_refresh_with(options).unwrap();
+    /// assert_eq!(reports.recv().unwrap().feeds.len(), 1);
+    /// # refresher.join();
+    /// ```
+    pub fn spawn_refresh_with(&self, options: ScheduleOptions) -> Result<Refresher> {
+        super::schedule::spawn(&self.shared, options)
+    }
+
+    /// Looks for newer geo databases where the configuration says they come from (`[geo]`), puts
+    /// them in place, and publishes a snapshot made with them. A database that cannot be fetched,
+    /// does not match its checksum or cannot be opened leaves the last good one where it is; the
+    /// report says so.
+    ///
+    /// Of the options, `cancel` counts, `dry_run` (then nothing is looked for), and `force`, which
+    /// fetches in any case and compares with nothing.
+    ///
+    /// Errors: [`Error::Cancelled`], and those of publishing.
+    ///
+    /// ```
+    /// # use artif_core::{Config, Engine, RefreshOptions};
+    /// let engine = Engine::builder()
+    ///     .config(Config::from_toml("[geo]\nasn_source = 'http://127.0.0.1:1/asn.mmdb'").unwrap())
+    ///     .data(tempfile::tempdir().unwrap().path())
+    ///     .build()
+    ///     .unwrap();
+    /// let reports = engine.update_geo(&RefreshOptions::default()).unwrap();
+    /// assert!(reports[0].error.is_some());
+    /// ```
+    pub fn update_geo(&self, options: &RefreshOptions) -> Result<Vec<GeoReport>> {
+        let never = std::sync::Arc::default();
+        let cancel = options.cancel.as_ref().unwrap_or(&never);
+        let kinds = if options.dry_run { vec![] } else { crate::geo::updated(self.config()) };
+        let mut reports = Vec::new();
+        for kind in kinds {
+            reports.push(self.shared.update_geo(kind, options.force, cancel)?);
+        }
+        if reports.iter().any(|report| report.outcome == Outcome::Loaded) {
+            let options = RefreshOptions { feeds: Vec::new(), ..options.clone() };
+            super::refresh::refresh_named(&self.shared, &options)?;
+        }
+        Ok(reports)
     }
 
     /// Fetches a feed once more and takes its content though the guard refused it: all but what
@@ -255,6 +338,26 @@ impl Shared {
         }
     }
 
+    /// Updates one geo database, and keeps what is known of its source.
+    pub(super) fn update_geo(
+        &self,
+        kind: crate::geo::GeoKind,
+        force: bool,
+        cancel: &AtomicBool,
+    ) -> Result<GeoReport> {
+        let _updating = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
+        let updates = || self.updates.lock().unwrap_or_else(PoisonError::into_inner);
+        // A copy, as the status is asked for meanwhile.
+        let mut changed = updates().clone();
+        let now = crate::clock::seconds(self.clock.now());
+        let report = crate::geo::update(&self.config, kind, &mut changed, now, force, cancel)?;
+        if let Some(dir) = &self.dir {
+            changed.save(dir)?;
+        }
+        *updates() = changed;
+        Ok(report)
+    }
+
     /// Takes into the ledger what this or another process wrote to the override log.
     pub(super) fn absorb_overrides(&self) -> Result<()> {
         match &self.ledger {
@@ -294,6 +397,8 @@ impl ReputationEngine for Engine {
             }
             Err(error) => tracing::error!(%error, "the ledger gives no feed states"),
         }
+        let updates = self.shared.updates.lock().unwrap_or_else(PoisonError::into_inner);
+        status.geo_updates = updates.status();
         status.find_problems();
         status
     }

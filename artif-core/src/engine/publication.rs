@@ -126,16 +126,23 @@ fn next_sequence(shared: &Shared) -> u64 {
     current.max(on_disk) + 1
 }
 
+/// From when on the published snapshot has to be made anew though nothing but the clock changed;
+/// 0 for at once.
+pub(super) fn recompile_at(shared: &Shared, now: Seconds) -> Seconds {
+    /// Clocks of one machine that differ by less were not set back.
+    const SLACK: Seconds = 300;
+    let view = shared.answers.load();
+    let created = seconds(view.created());
+    if view.snapshot.header().sequence == 0 || created > now.saturating_add(SLACK) {
+        return 0;
+    }
+    let at = created.saturating_add(span(shared.config.snapshot.recompile_after));
+    view.snapshot.meta().next_edge.map_or(at, |edge| at.min(edge))
+}
+
 /// Whether the published snapshot still says what a new one would.
 fn is_current(shared: &Shared, inputs: &str, now: Seconds) -> bool {
-    let view = shared.answers.load();
-    let meta = view.snapshot.meta();
-    let created = seconds(view.created());
-    let recompile_after = span(shared.config.snapshot.recompile_after);
-    view.snapshot.header().sequence != 0
-        && meta.inputs == inputs
-        && now < created.saturating_add(recompile_after)
-        && meta.next_edge.is_none_or(|edge| now < edge)
+    shared.answers.load().snapshot.meta().inputs == inputs && now < recompile_at(shared, now)
 }
 
 /// Digest of all that a snapshot depends on but the clock.

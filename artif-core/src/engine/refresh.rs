@@ -68,6 +68,9 @@ pub struct FeedReport {
     /// In a dry run: what would change, or would if it were not refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
+    /// Seconds for which the server asked to be left alone, where it failed with such a wish.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
 }
 
 /// Where the time of a refresh went, in milliseconds.
@@ -155,6 +158,25 @@ pub(super) enum Content {
 }
 
 pub(super) fn refresh(shared: &Shared, options: &RefreshOptions) -> Result<RefreshReport> {
+    let all = shared.feeds().clone();
+    let chosen = choose(&all, options)?;
+    refresh_chosen(shared, options, &all, &chosen)
+}
+
+/// Refreshes the feeds named in the options and, unlike [`refresh`], no feed where none is: then
+/// only what depends on the clock is seen to.
+pub(super) fn refresh_named(shared: &Shared, options: &RefreshOptions) -> Result<RefreshReport> {
+    let all = shared.feeds().clone();
+    let chosen: Vec<_> = all.iter().filter(|feed| options.feeds.contains(&feed.id)).collect();
+    refresh_chosen(shared, options, &all, &chosen)
+}
+
+fn refresh_chosen(
+    shared: &Shared,
+    options: &RefreshOptions,
+    all: &[Feed],
+    chosen: &[&Feed],
+) -> Result<RefreshReport> {
     let mut work = shared.work.lock().unwrap_or_else(PoisonError::into_inner);
     let started = Instant::now();
     let mut timings = RefreshTimings::default();
@@ -166,8 +188,6 @@ pub(super) fn refresh(shared: &Shared, options: &RefreshOptions) -> Result<Refre
         tracing::debug!(%error, "nothing to take up before this refresh");
     }
 
-    let all = shared.feeds().clone();
-    let chosen = choose(&all, options)?;
     let progress = |event: RefreshEvent<'_>| {
         if let Some(progress) = &options.progress {
             progress(event);
@@ -175,7 +195,7 @@ pub(super) fn refresh(shared: &Shared, options: &RefreshOptions) -> Result<Refre
     };
     progress(RefreshEvent::Started { feeds: chosen.len() });
     let now = seconds(shared.clock.now());
-    let reports = take_in(shared, options, &chosen, now, &progress)?;
+    let reports = take_in(shared, options, chosen, now, &progress)?;
     timings.feeds = millis(started.elapsed());
 
     if options.dry_run {
@@ -194,7 +214,7 @@ pub(super) fn refresh(shared: &Shared, options: &RefreshOptions) -> Result<Refre
     let expired = shared.ledger.store().expire(now.saturating_sub(retention))?;
 
     let Published { anew: published, geo, compile, publish } =
-        publication::publish_if_needed(shared, &mut work, &all, now, expired > 0, &progress)?;
+        publication::publish_if_needed(shared, &mut work, all, now, expired > 0, &progress)?;
     timings.geo = millis(geo);
     timings.compile = millis(compile);
     timings.publish = millis(publish);
@@ -314,6 +334,7 @@ fn take_in(
         parse: None,
         commit: None,
         changes: None,
+        retry_after: None,
     };
     Ok(reports.into_iter().zip(feeds).map(|(r, feed)| r.unwrap_or_else(|| missing(feed))).collect())
 }

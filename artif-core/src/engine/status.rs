@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::geo::GeoDatabase;
+use crate::geo::{GeoDatabase, GeoUpdateStatus, Updates};
 use crate::ledger::StoreStatus;
 use crate::snapshot::{SnapshotCounts, SnapshotFeed};
 use crate::view::View;
@@ -77,6 +77,8 @@ pub struct Status {
     pub feeds: Vec<SnapshotFeed>,
     /// The geo databases as of the snapshot.
     pub geo: Vec<GeoDatabase>,
+    /// How the updates of those are that have a source.
+    pub geo_updates: Vec<GeoUpdateStatus>,
     /// Overrides in force or expired, not yet forgotten.
     pub overrides: u64,
     /// The ledger; a reader has none.
@@ -96,6 +98,7 @@ impl Status {
             snapshot,
             feeds: meta.feeds.clone(),
             geo: meta.geo.clone(),
+            geo_updates: data.map(Updates::load).unwrap_or_default().status(),
             overrides: view.overlay.entries().len() as u64,
             ledger: None,
             problems: Vec::new(),
@@ -127,6 +130,14 @@ impl Status {
         for database in &self.geo {
             if let Some(problem) = &database.problem {
                 self.problems.push(format!("geo database {}: {problem}", database.path.display()));
+            }
+        }
+        for update in &self.geo_updates {
+            if let Some(problem) = &update.problem {
+                let path = update.path.display();
+                self.problems.push(format!(
+                    "geo database {path} is not updated, the last good one stays: {problem}"
+                ));
             }
         }
         for feed in self.feeds.iter().filter(|feed| feed.enabled) {

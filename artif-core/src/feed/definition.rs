@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FeedGuard, Format};
+use super::source::redact;
+use super::{Auth, FeedGuard, Format, Headers};
 use crate::category::{CategorySet, ThreatLevel};
 use crate::error::{Error, Result, excerpt};
 
@@ -145,7 +146,7 @@ pub enum Scope {
 /// assert_eq!(feed.format, Format::Plain);
 /// assert_eq!(feed.reliability(), 0.75);
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Feed {
     /// Its id, unique in a configuration.
@@ -157,8 +158,22 @@ pub struct Feed {
     /// The publisher the data comes from in the end: feeds of one publisher are one witness.
     /// The provider where nothing else is said.
     pub source_group: String,
-    /// `https:`, `http:` or `file:`.
+    /// `https:`, `http:` or `file:`. May hold a password or a key: it is shown and written without
+    /// user and query.
+    #[serde(serialize_with = "redacted")]
     pub url: String,
+    /// What requests for it show, where its publisher wants a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+    /// Headers of its requests, in place of artif's own; shown to its origin only.
+    #[serde(skip_serializing_if = "Headers::is_empty")]
+    pub headers: Headers,
+    /// The `User-Agent` of its requests, in place of `fetch.user_agent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// The member to read where a zip archive with several comes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
     /// How it is written.
     pub format: Format,
     /// What its addresses do.
@@ -187,7 +202,7 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// A feed of plain text with default properties: threat, level "undefined", hourly, enabled.
+    /// A feed of plain text with default properties: threat, level "undefined", daily, enabled.
     ///
     /// ```
     /// assert!(artif_core::Feed::new("x", "gopher://x").is_err());
@@ -201,13 +216,17 @@ impl Feed {
             source_group: id.to_string(),
             id,
             url: url.to_owned(),
+            auth: None,
+            headers: Headers::default(),
+            user_agent: None,
+            member: None,
             format: Format::Plain,
             categories: CategorySet::EMPTY,
             threat_level: ThreatLevel::UNDEFINED,
             confidence: None,
             role: Role::Threat,
             scope: Scope::Address,
-            refresh_seconds: 3600,
+            refresh_seconds: 86_400,
             licence: None,
             aggregate: false,
             can_be_empty: false,
@@ -293,6 +312,32 @@ impl Feed {
         self
     }
 
+    /// Sets what requests for it show.
+    ///
+    /// ```
+    /// # use artif_core::Feed;
+    /// let feed = Feed::new("x", "https://feeds.example/x.txt").unwrap();
+    /// let feed = feed.auth("header:X-Key env:FEEDS_EXAMPLE_KEY".parse().unwrap());
+    /// assert!(feed.auth.is_some());
+    /// ```
+    #[must_use]
+    pub fn auth(mut self, auth: Auth) -> Self {
+        self.auth = Some(auth);
+        self
+    }
+
+    /// Sets the time between two refreshes, in seconds from 1 on.
+    ///
+    /// ```
+    /// # let feed = artif_core::Feed::new("x", "file:x.txt").unwrap();
+    /// assert_eq!(feed.refresh_every(3600).refresh_seconds, 3600);
+    /// ```
+    #[must_use]
+    pub fn refresh_every(mut self, seconds: u32) -> Self {
+        self.refresh_seconds = seconds.max(1);
+        self
+    }
+
     /// How far one listing is to be believed, 0 to 1: the confidence, else by threat level
     /// 1 → 0.9, 2 → 0.75, 3 → 0.6, 4 → 0.4.
     ///
@@ -309,6 +354,38 @@ impl Feed {
             (None, 3) => 0.6,
             (None, _) => 0.4,
         }
+    }
+}
+
+fn redacted<S: serde::Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&redact(url))
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feed")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("provider", &self.provider)
+            .field("source_group", &self.source_group)
+            .field("url", &redact(&self.url))
+            .field("auth", &self.auth)
+            .field("headers", &self.headers)
+            .field("user_agent", &self.user_agent)
+            .field("member", &self.member)
+            .field("format", &self.format)
+            .field("categories", &self.categories)
+            .field("threat_level", &self.threat_level)
+            .field("confidence", &self.confidence)
+            .field("role", &self.role)
+            .field("scope", &self.scope)
+            .field("refresh_seconds", &self.refresh_seconds)
+            .field("licence", &self.licence)
+            .field("aggregate", &self.aggregate)
+            .field("can_be_empty", &self.can_be_empty)
+            .field("guard", &self.guard)
+            .field("enabled", &self.enabled)
+            .finish()
     }
 }
 

@@ -131,8 +131,8 @@ impl Shared {
             licence: self.licence,
             aggregate: self.aggregate,
             can_be_empty: self.can_be_empty || empty == Some(Value::Bool(true)),
-            guard: super::FeedGuard::default(),
             enabled: self.enabled,
+            ..FeedSpec::default()
         })
     }
 }

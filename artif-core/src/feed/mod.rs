@@ -21,4 +21,5 @@ pub use parse::{
     MispAttribute, MispEvent, ParseLimits, ParseReport, Parsed, SkipReason, SkipSample, parse,
     parse_misp_event,
 };
+pub use source::{Auth, Headers, SecretSource};
 pub(crate) use spec::FeedSpec;

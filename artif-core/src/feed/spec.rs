@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer, de};
 
 use super::definition::check_url;
+use super::source::{self, Auth, Headers};
 use super::{Feed, FeedGuard, FeedId, Format, Role, Scope};
 use crate::category::{CategorySet, ThreatLevel};
 use crate::error::{Error, Result, excerpt};
@@ -20,6 +21,10 @@ pub(crate) struct FeedSpec {
     pub(super) provider: Option<String>,
     pub(super) source_group: Option<String>,
     pub(super) url: Option<String>,
+    pub(super) auth: Option<Auth>,
+    pub(super) headers: Headers,
+    pub(super) user_agent: Option<String>,
+    pub(super) member: Option<String>,
     #[serde(deserialize_with = "format_or_name")]
     pub(super) format: Format,
     pub(super) categories: CategorySet,
@@ -52,7 +57,17 @@ impl FeedSpec {
         if let Some(reason) = self.guard.problem() {
             return Err(invalid("feed", &reason));
         }
+        if self.user_agent.as_deref().is_some_and(|agent| !source::is_user_agent(agent)) {
+            return Err(invalid("user_agent", "it has to be visible ASCII"));
+        }
         let mut feed = Feed::new(id.as_str(), &absolute_url(&url, base)?)?;
+        feed.auth = self.auth;
+        if let (Some(auth), Some(base)) = (&mut feed.auth, base) {
+            auth.resolve(base);
+        }
+        feed.headers = self.headers;
+        feed.user_agent = self.user_agent;
+        feed.member = self.member;
         if let Some(provider) = self.provider {
             feed = feed.publisher(provider);
         }

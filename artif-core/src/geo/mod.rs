@@ -13,9 +13,12 @@ mod table;
 mod tests;
 #[cfg(feature = "geo")]
 mod tree;
+mod update;
 
 #[cfg(not(feature = "geo"))]
 pub use absent::GeoSources;
 #[cfg(feature = "geo")]
 pub use merge::GeoSources;
 pub use table::{Country, GeoDatabase, GeoRecord, GeoTable};
+pub use update::{GeoKind, GeoReport, GeoUpdateStatus};
+pub(crate) use update::{Updates, update, updated};

@@ -54,6 +54,7 @@ impl Body {
             reason: error.to_string(),
             retryable: false,
             source: Some(Box::new(error)),
+            retry_after: None,
         };
         // Opening a pipe would wait for a writer.
         let metadata = std::fs::metadata(path).map_err(failed)?;
@@ -63,18 +64,18 @@ impl Body {
         if metadata.len() > limit {
             return Err(Failure::for_good(TooLarge(limit).to_string()));
         }
-        let file = File::open(path).map_err(failed)?;
+        #[cfg_attr(not(feature = "fetch"), expect(unused_mut, reason = "nothing unpacks it"))]
+        let mut file = File::open(path).map_err(failed)?;
+        #[cfg(feature = "fetch")]
+        if let Some(spool) = super::unpack::unpack(&mut file, request.member.as_deref(), limit)? {
+            return Ok(Self::kept(request, limit, spool));
+        }
         Ok(Self { request: request.clone(), limit, content: Content::File(file) })
     }
 
     #[cfg(feature = "fetch")]
-    pub(super) fn kept(
-        request: &Request,
-        limit: u64,
-        file: tempfile::SpooledTempFile,
-        digest: u128,
-    ) -> Self {
-        let content = Content::Kept { file, digest };
+    pub(super) fn kept(request: &Request, limit: u64, spool: super::spool::Spool) -> Self {
+        let content = Content::Kept { file: spool.file, digest: spool.hash.digest128() };
         Self { request: request.clone(), limit, content }
     }
 
@@ -108,6 +109,7 @@ impl Body {
             reason: error.to_string(),
             retryable: !too_large,
             source: Some(Box::new(error)),
+            retry_after: None,
         };
         failure.into_error(&self.request)
     }

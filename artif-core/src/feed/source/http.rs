@@ -5,11 +5,13 @@ use std::error::Error as StdError;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use backon::Retryable as _;
+use chrono::Utc;
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
+    IF_NONE_MATCH, LAST_MODIFIED, LOCATION, USER_AGENT,
 };
 use reqwest::{Response, StatusCode};
 use tokio::sync::Semaphore;
@@ -19,9 +21,13 @@ use url::Url;
 
 use super::address::file_path;
 use super::body::{TooLarge, too_large};
+use super::credentials::Credentials;
 use super::policy::{Blocked, Guard, Lookup, Redirects, system_lookup};
-use super::spool::Intake;
+use super::proxy::Proxies;
+use super::spool::{Encoding, Intake};
+use super::unpack::unpack;
 use super::{Body, Event, Failure, FetchOptions, Fetched, Request};
+use super::{retry, tls};
 use crate::error::{Error, Result, excerpt};
 use crate::ledger::Validators;
 
@@ -112,13 +118,15 @@ fn run(
             reason: format!("no runtime for transfers: {error}"),
             retryable: true,
             source: Some(Box::new(error)),
+            retry_after: None,
         })
         .and_then(|runtime| Ok((runtime, Client::new(surroundings, options)?)));
     let (runtime, client) = match prepared {
         Ok(prepared) => prepared,
         Err(Failure { reason, retryable, .. }) => {
             for (place, request) in requests {
-                let failure = Failure { reason: reason.clone(), retryable, source: None };
+                let reason = reason.clone();
+                let failure = Failure { retryable, ..Failure::for_good(reason) };
                 // Nobody listens any more: nobody needs to know.
                 let _ = events.send((place, Event::Finished(Err(failure.into_error(&request)))));
             }
@@ -161,12 +169,30 @@ async fn transfer_all(
             // In this order: whoever waits for its host must not hold up the others. The
             // semaphores are never closed.
             let _host = host.acquire().await;
-            let _overall = overall.acquire().await;
+            let started = AtomicBool::new(false);
             let report = |event| {
                 let _ = events.send((place, event));
             };
-            report(Event::Started);
-            let result = client.fetch(&request, report).await;
+            // Whoever waits to try again holds up its host, as that is in trouble, and nobody else.
+            let attempt = || async {
+                let _overall = overall.acquire().await;
+                if !started.swap(true, Ordering::Relaxed) {
+                    report(Event::Started);
+                }
+                client.fetch(&request, report).await
+            };
+            let (began, options) = (Instant::now(), &client.options);
+            let result = attempt
+                .retry(retry::waits(options))
+                .sleep(tokio::time::sleep)
+                .when(|failure| retry::again(failure, options, began))
+                .adjust(retry::adjust)
+                .notify(|failure, wait| {
+                    tracing::debug!(
+                        feed = %request.feed, reason = failure.reason, ?wait, "trying again"
+                    );
+                })
+                .await;
             report(Event::Finished(result.map_err(|failure| failure.into_error(&request))));
         });
     }
@@ -182,19 +208,23 @@ struct Client {
 
 impl Client {
     fn new(surroundings: &Surroundings, options: &FetchOptions) -> Result<Self, Failure> {
-        let (tls, no_tls) = tls_config(surroundings.roots.clone())?;
-        let guard = Guard::new(Arc::clone(&surroundings.lookup), options.allow_private);
-        let http = reqwest::Client::builder()
+        let (tls, no_tls) = tls::config(surroundings.roots.clone(), options.ca_file.as_deref())?;
+        let Proxies { rules, hosts } = Proxies::new(options)?;
+        let guard = Guard::new(Arc::clone(&surroundings.lookup), options.allow_private, hosts);
+        let builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(Arc::new(guard))
             .connect_timeout(options.connect_timeout)
             .user_agent(options.user_agent())
-            // Both are done here, within bounds.
+            // Followed here, within bounds. So is what encodings there are taken off, and retried.
             .redirect(reqwest::redirect::Policy::none())
-            .no_gzip()
-            // A proxy would resolve names by itself, past the guard.
+            .retry(reqwest::retry::never())
+            // None but those configured: a proxy resolves names by itself, past the guard.
             .no_proxy()
-            .referer(false)
+            .referer(false);
+        let http = rules
+            .into_iter()
+            .fold(builder, reqwest::ClientBuilder::proxy)
             .build()
             .map_err(|error| classify(error, "no HTTP client"))?;
         Ok(Self { http, options: options.clone(), no_tls })
@@ -216,10 +246,12 @@ impl Client {
         if !matches!(start.scheme(), "http" | "https") {
             return Err(Failure::for_good("only https:, http: and file: can be fetched"));
         }
+        let credentials = Credentials::new(request)?;
         let mut redirects = Redirects::new(&start, &self.options);
-        let mut url = start.clone();
+        let mut url = credentials.address(&start);
         loop {
-            let response = self.send(&url, &request.validators).await?;
+            let shown = redirects.at_home.then_some(&credentials);
+            let response = self.send(&url, request, shown).await?;
             let status = response.status();
             match status.as_u16() {
                 200 | 203 | 204 => {
@@ -233,27 +265,39 @@ impl Client {
                     // Browsers take raw UTF-8 here, and so do we.
                     let location = location
                         .and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
-                        .ok_or_else(|| unexpected(status, " without a usable Location"))?;
+                        .ok_or_else(|| unexpected(&response, " without a usable Location"))?;
                     url = redirects.follow(&url, location)?;
                 }
-                _ => return Err(unexpected(status, "")),
+                _ => return Err(unexpected(&response, "")),
             }
         }
     }
 
-    async fn send(&self, url: &Url, validators: &Validators) -> Result<Response, Failure> {
+    /// Asks for `url`, with `credentials` where those are meant for it.
+    async fn send(
+        &self,
+        url: &Url,
+        request: &Request,
+        credentials: Option<&Credentials>,
+    ) -> Result<Response, Failure> {
         if let (Some(problem), "https") = (&self.no_tls, url.scheme()) {
             return Err(Failure::for_good(format!("no server can be authenticated: {problem}")));
         }
-        let conditions = [
-            (IF_NONE_MATCH, validators.etag.as_deref()),
-            (IF_MODIFIED_SINCE, validators.last_modified.as_deref()),
-        ];
-        let mut get = self.http.get(url.clone()).header(ACCEPT_ENCODING, "gzip");
-        for (name, value) in conditions {
-            if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
-                get = get.header(name, value);
+        let Validators { etag, last_modified, .. } = &request.validators;
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(Encoding::ACCEPTED));
+        for (name, value) in [
+            (IF_NONE_MATCH, etag),
+            (IF_MODIFIED_SINCE, last_modified),
+            (USER_AGENT, &request.user_agent),
+        ] {
+            if let Some(value) = value.as_ref().and_then(|text| HeaderValue::from_str(text).ok()) {
+                headers.insert(name, value);
             }
+        }
+        let mut get = self.http.get(url.clone()).headers(headers);
+        if let Some(credentials) = credentials {
+            get = credentials.show(get);
         }
         // The connection has a timeout of its own; this one is for the answer after it.
         let patience = self.options.connect_timeout + self.options.idle_timeout;
@@ -274,8 +318,9 @@ impl Client {
         if total.is_some_and(|total| total > limit) {
             return Err(Failure::for_good(TooLarge(limit).to_string()));
         }
-        let packed = is_packed(response.headers())?;
-        let mut intake = Intake::new(packed, limit);
+        let encoding = encoding(response.headers())?;
+        let kept = |error| not_kept(error, encoding);
+        let mut intake = Intake::new(encoding, limit).map_err(kept)?;
         let (mut received, mut reported) = (0, 0);
         loop {
             let chunk = timeout(self.options.idle_timeout, response.chunk()).await;
@@ -288,7 +333,7 @@ impl Client {
             let Some(chunk) = chunk else { break };
             received += chunk.len() as u64;
             let taken = if received > limit { Err(too_large(limit)) } else { intake.take(&chunk) };
-            taken.map_err(|error| not_kept(error, packed))?;
+            taken.map_err(kept)?;
             if received - reported >= REPORT_EVERY {
                 reported = received;
                 report(Event::Received { bytes: received, total });
@@ -296,40 +341,15 @@ impl Client {
         }
         if received == 0 {
             // Nothing, packed, is not even a gzip header.
-            intake = Intake::new(false, limit);
+            intake = Intake::new(Encoding::Identity, limit).map_err(kept)?;
         }
         report(Event::Received { bytes: received, total });
-        let spool = intake.finish().map_err(|error| not_kept(error, packed))?;
-        Ok(Body::kept(request, limit, spool.file, spool.hash.digest128()))
+        let mut spool = intake.finish().map_err(kept)?;
+        if let Some(unpacked) = unpack(&mut spool.file, request.member.as_deref(), limit)? {
+            spool = unpacked;
+        }
+        Ok(Body::kept(request, limit, spool))
     }
-}
-
-/// A configuration that authenticates servers, with the crypto provider handed over instead of
-/// installed for the whole process; and why it cannot, where the system has no roots to trust.
-fn tls_config(
-    roots: Option<rustls::RootCertStore>,
-) -> Result<(rustls::ClientConfig, Option<String>), Failure> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Failure::for_good(format!("no TLS: {error}")))?;
-    let mut problem = None;
-    let trusting = |roots| builder.clone().with_root_certificates(roots).with_no_client_auth();
-    let mut config = match roots {
-        Some(roots) => trusting(roots),
-        None => match rustls_platform_verifier::Verifier::new(provider) {
-            Ok(verifier) => builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(verifier))
-                .with_no_client_auth(),
-            Err(error) => {
-                problem = Some(format!("{error}; install the system's CA certificates"));
-                trusting(rustls::RootCertStore::empty())
-            }
-        },
-    };
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok((config, problem))
 }
 
 fn is_conditional(validators: &Validators) -> bool {
@@ -344,47 +364,58 @@ fn validators(headers: &HeaderMap) -> Validators {
     Validators { etag: text(ETAG), last_modified: text(LAST_MODIFIED), content: None }
 }
 
-fn is_packed(headers: &HeaderMap) -> Result<bool, Failure> {
-    let mut packed = false;
+fn encoding(headers: &HeaderMap) -> Result<Encoding, Failure> {
+    let mut encoding = Encoding::Identity;
     for value in headers.get_all(CONTENT_ENCODING) {
         let value = String::from_utf8_lossy(value.as_bytes());
-        match value.trim().to_ascii_lowercase().as_str() {
-            "" | "identity" => {}
-            "gzip" | "x-gzip" if !packed => packed = true,
+        match Encoding::by_name(value.trim().to_ascii_lowercase().as_str()) {
+            Some(Encoding::Identity) => {}
+            Some(known) if encoding == Encoding::Identity => encoding = known,
             _ => {
                 return Err(Failure::for_good(format!(
-                    "sent in the encoding {:?}, asked for was gzip or none",
-                    excerpt(&value)
+                    "sent in the encoding {:?}, asked for was one of {} or none",
+                    excerpt(&value),
+                    Encoding::ACCEPTED
                 )));
             }
         }
     }
-    Ok(packed)
+    Ok(encoding)
 }
 
 fn timed_out(reason: &str) -> Failure {
-    Failure { reason: format!("timed out: {reason}"), retryable: true, source: None }
+    Failure { retryable: true, ..Failure::for_good(format!("timed out: {reason}")) }
 }
 
-fn unexpected(status: StatusCode, detail: &str) -> Failure {
+fn unexpected(response: &Response, detail: &str) -> Failure {
+    let status = response.status();
     let retryable = status.is_server_error() || matches!(status.as_u16(), 202 | 408 | 425 | 429);
-    Failure { reason: format!("the server answered {status}{detail}"), retryable, source: None }
+    let advice = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ": does it want a key (`auth`)?",
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => ": set `fetch.proxy_auth`",
+        _ => "",
+    };
+    Failure {
+        retryable,
+        retry_after: retry::retry_after(response.headers(), Utc::now()),
+        ..Failure::for_good(format!("the server answered {status}{detail}{advice}"))
+    }
 }
 
-fn not_kept(error: io::Error, packed: bool) -> Failure {
+fn not_kept(error: io::Error, encoding: Encoding) -> Failure {
     if error.get_ref().is_some_and(TooLarge::caused) {
         return Failure::for_good(error.to_string());
     }
-    let what = match error.kind() {
+    let broken = matches!(
+        error.kind(),
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
-            if packed =>
-        {
-            "broken gzip data"
-        }
-        _ => "the document cannot be kept",
+    );
+    let what = match encoding.name() {
+        Some(name) if broken => format!("broken {name} data"),
+        _ => "the document cannot be kept".to_owned(),
     };
     let reason = format!("{what}: {error}");
-    Failure { reason, retryable: true, source: Some(Box::new(error)) }
+    Failure { retryable: true, source: Some(Box::new(error)), ..Failure::for_good(reason) }
 }
 
 /// An error of the HTTP library in our words; its own text names the address, with the query.
@@ -419,5 +450,6 @@ fn classify(error: reqwest::Error, what: &str) -> Failure {
     if reason.is_empty() {
         reason = excerpt(&error.to_string());
     }
-    Failure { reason: format!("{what}: {reason}"), retryable, source: Some(Box::new(error)) }
+    let reason = format!("{what}: {reason}");
+    Failure { retryable, source: Some(Box::new(error)), ..Failure::for_good(reason) }
 }

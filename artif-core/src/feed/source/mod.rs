@@ -6,39 +6,81 @@
 mod address;
 mod body;
 #[cfg(feature = "fetch")]
+mod credentials;
+mod headers;
+#[cfg(feature = "fetch")]
 mod http;
 mod options;
 #[cfg(feature = "fetch")]
 mod policy;
 #[cfg(feature = "fetch")]
+mod proxy;
+#[cfg(feature = "fetch")]
+mod retry;
+mod secret;
+#[cfg(feature = "fetch")]
 mod spool;
 #[cfg(feature = "fetch")]
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "fetch")]
+mod tls;
+#[cfg(feature = "fetch")]
+mod unpack;
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 pub(crate) use address::redact;
 pub(crate) use body::Body;
+pub use headers::Headers;
 pub use options::FetchOptions;
+pub(crate) use options::is_user_agent;
+pub use secret::{Auth, SecretSource};
 
 use super::{Feed, FeedId};
 use crate::error::{Error, Result, Source};
 use crate::ledger::Validators;
 
 /// One document to get.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) feed: FeedId,
     pub(crate) url: String,
     /// What the server said last time. Leave it empty where the kept content was parsed in another
     /// way than today: "unchanged" would then keep what is not wanted any more.
     pub(crate) validators: Validators,
+    /// The member of a zip archive.
+    pub(crate) member: Option<String>,
+    pub(crate) user_agent: Option<String>,
+    /// For the origin of `url` only, as they may hold keys; so is `auth`.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) auth: Option<Auth>,
 }
 
 impl Request {
     pub(crate) fn new(feed: &Feed, validators: Validators) -> Self {
-        Self { feed: feed.id.clone(), url: feed.url.clone(), validators }
+        Self {
+            member: feed.member.clone(),
+            user_agent: feed.user_agent.clone(),
+            headers: feed.headers.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+            auth: feed.auth.clone(),
+            ..Self::plain(feed.id.clone(), feed.url.clone(), validators)
+        }
+    }
+
+    pub(crate) fn plain(feed: FeedId, url: String, validators: Validators) -> Self {
+        Self { feed, url, validators, member: None, user_agent: None, headers: vec![], auth: None }
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("feed", &self.feed)
+            .field("url", &redact(&self.url))
+            .finish_non_exhaustive()
     }
 }
 
@@ -72,11 +114,13 @@ struct Failure {
     reason: String,
     retryable: bool,
     source: Option<Source>,
+    /// When the server wants to be asked again.
+    retry_after: Option<Duration>,
 }
 
 impl Failure {
     fn for_good(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), retryable: false, source: None }
+        Self { reason: reason.into(), retryable: false, source: None, retry_after: None }
     }
 
     fn into_error(self, request: &Request) -> Error {
@@ -86,6 +130,7 @@ impl Failure {
             reason: self.reason,
             retryable: self.retryable,
             source: self.source,
+            retry_after: self.retry_after,
         }
     }
 }
@@ -175,11 +220,8 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"203.0.113.1").unwrap();
         let urls = [format!("file:{}", file.path().display()), "https://feeds.example/".to_owned()];
-        let requests = urls.map(|url| Request {
-            feed: "x".parse().unwrap(),
-            url,
-            validators: Validators::default(),
-        });
+        let requests =
+            urls.map(|url| Request::plain("x".parse().unwrap(), url, Validators::default()));
         let mut results = Vec::new();
         fetch_all(&requests, &FetchOptions::default(), &AtomicBool::new(false), |_, event| {
             if let Event::Finished(result) = event {

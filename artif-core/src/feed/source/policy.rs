@@ -16,11 +16,13 @@ pub(super) struct Redirects<'a> {
     start: &'a Url,
     options: &'a FetchOptions,
     followed: u32,
+    /// Whether all of them stayed at the first origin: only there are credentials shown.
+    pub(super) at_home: bool,
 }
 
 impl<'a> Redirects<'a> {
     pub(super) fn new(start: &'a Url, options: &'a FetchOptions) -> Self {
-        Self { start, options, followed: 0 }
+        Self { start, options, followed: 0, at_home: true }
     }
 
     /// Where a redirect from `from` leads, if it may be followed.
@@ -48,6 +50,7 @@ impl<'a> Redirects<'a> {
         }
         // Credentials stay with the origin they were given for; the redirect cannot bring others.
         let same_origin = from.origin() == to.origin();
+        self.at_home &= same_origin;
         let (user, password) =
             if same_origin { (from.username(), from.password()) } else { ("", None) };
         // Only addresses without a host refuse this.
@@ -84,17 +87,21 @@ pub(super) fn system_lookup() -> Lookup {
 pub(super) struct Guard {
     lookup: Lookup,
     allow_private: bool,
+    /// Names that may lead anywhere: those of proxies.
+    meant: Arc<[String]>,
 }
 
 impl Guard {
-    pub(super) fn new(lookup: Lookup, allow_private: bool) -> Self {
-        Self { lookup, allow_private }
+    pub(super) fn new(lookup: Lookup, allow_private: bool, meant: Vec<String>) -> Self {
+        Self { lookup, allow_private, meant: meant.into() }
     }
 }
 
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
-        let (lookup, allow_private) = (Arc::clone(&self.lookup), self.allow_private);
+        let lookup = Arc::clone(&self.lookup);
+        let meant = self.meant.iter().any(|host| host.eq_ignore_ascii_case(name.as_str()));
+        let allow_private = self.allow_private || meant;
         Box::pin(async move {
             let name = name.as_str().to_owned();
             let found = tokio::task::spawn_blocking(move || {

@@ -3,8 +3,12 @@
 #[path = "../../../../tests/support/http_server.rs"]
 mod http_server;
 
+mod credentials;
 mod limits;
 mod many;
+mod packed;
+mod proxy;
+mod retry;
 mod transfer;
 
 use std::io::Read as _;
@@ -16,17 +20,22 @@ use http_server::{Server, answer, path_of, say, say_for_ever};
 use super::http::{Surroundings, with_transfers_in};
 use super::*;
 
-/// The defaults, but impatient.
+/// The defaults, but with one attempt only.
+fn once() -> FetchOptions {
+    FetchOptions { retries: 0, ..FetchOptions::default() }
+}
+
+/// The same, impatient.
 fn impatient() -> FetchOptions {
     FetchOptions {
         connect_timeout: std::time::Duration::from_millis(600),
         idle_timeout: std::time::Duration::from_millis(400),
-        ..FetchOptions::default()
+        ..once()
     }
 }
 
 fn request(url: &str) -> Request {
-    Request { feed: "x".parse().unwrap(), url: url.to_owned(), validators: Validators::default() }
+    Request::plain("x".parse().unwrap(), url.to_owned(), Validators::default())
 }
 
 fn fetch_with(request: Request, options: &FetchOptions) -> Result<Fetched> {
@@ -41,7 +50,7 @@ fn fetch_with(request: Request, options: &FetchOptions) -> Result<Fetched> {
 }
 
 fn fetch(url: &str) -> Result<Fetched> {
-    fetch_with(request(url), &FetchOptions::default())
+    fetch_with(request(url), &once())
 }
 
 /// Fetches in surroundings where every name leads to `lookup`.

@@ -5,7 +5,7 @@ use super::*;
 const HEAD: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n";
 
 fn small() -> FetchOptions {
-    FetchOptions { max_bytes: 1 << 20, ..FetchOptions::default() }
+    FetchOptions { max_bytes: 1 << 20, ..once() }
 }
 
 #[test]
@@ -15,7 +15,7 @@ fn a_document_of_exactly_the_allowed_size() {
         let length: usize = path_of(head)[1..].parse().unwrap();
         say(to, answer("200 OK", text_of(length)));
     });
-    let options = FetchOptions { max_bytes: 1_000, ..FetchOptions::default() };
+    let options = FetchOptions { max_bytes: 1_000, ..once() };
     let of = |length: &str| fetch_with(request(&server.url(length)), &options);
     assert_eq!(text(of("/1000").unwrap()).len(), 1_000);
     let (reason, retryable) = failed(of("/1001"));
@@ -137,7 +137,7 @@ fn a_server_that_never_comes_to_an_end() {
         say_for_ever(to, "1");
     });
     let timeout = std::time::Duration::from_millis(150);
-    let options = FetchOptions { timeout, ..FetchOptions::default() };
+    let options = FetchOptions { timeout, ..once() };
     let (reason, retryable) = failed(fetch_with(request(&server.url("/")), &options));
     assert_eq!((reason.as_str(), retryable), ("timed out: not complete after 150ms", true));
 }

@@ -34,7 +34,7 @@ fn two_at_once_from_one_host() {
         say(to, answer("200 OK", path_of(head)));
     });
     let requests: Vec<_> = (0..8).map(|n| request(&server.url(&format!("/{n}")))).collect();
-    let (texts, most) = fetch_many(&requests, &FetchOptions::default());
+    let (texts, most) = fetch_many(&requests, &once());
     assert_eq!(texts, (0..8).map(|n| format!("/{n}")).collect::<Vec<_>>());
     assert_eq!(most, 2);
 }
@@ -50,7 +50,7 @@ fn as_many_at_once_as_the_configuration_says() {
     let address = server.address();
     let surroundings = Surroundings { lookup: Arc::new(move |_| Ok(vec![address])), roots: None };
     for (concurrency, expected) in [(1, 1), (5, 5), (64, 6)] {
-        let options = FetchOptions { concurrency, ..FetchOptions::default() };
+        let options = FetchOptions { concurrency, ..once() };
         let (mut now, mut most, mut done) = (0, 0, 0);
         let never = AtomicBool::new(false);
         with_transfers_in(&surroundings, &requests, &options, &never, |arrivals| {
@@ -84,7 +84,7 @@ fn each_request_starts_and_finishes_once() {
         request("file:/nowhere/at/all"),
     ];
     let log = Mutex::new(vec![String::new(); requests.len()]);
-    fetch_all(&requests, &FetchOptions::default(), &AtomicBool::new(false), |place, event| {
+    fetch_all(&requests, &once(), &AtomicBool::new(false), |place, event| {
         log.lock().unwrap()[place].push_str(match event {
             Event::Started => "start ",
             Event::Received { bytes, total } => {
@@ -105,7 +105,7 @@ fn each_request_starts_and_finishes_once() {
 
 #[test]
 fn nothing_to_do() {
-    fetch_all(&[], &FetchOptions::default(), &AtomicBool::new(false), |_, _| panic!()).unwrap();
+    fetch_all(&[], &once(), &AtomicBool::new(false), |_, _| panic!()).unwrap();
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn cancelling_drops_what_runs_and_reports_no_more() {
     let server = Server::start(|_, to| to.hang());
     let cancel = AtomicBool::new(false);
     let requests = vec![request(&server.url("/")); 5];
-    let result = fetch_all(&requests, &FetchOptions::default(), &cancel, |_, event| {
+    let result = fetch_all(&requests, &once(), &cancel, |_, event| {
         assert!(!cancel.load(Ordering::Relaxed), "{event:?} after the cancellation");
         cancel.store(true, Ordering::Relaxed);
     });
@@ -125,9 +125,7 @@ fn a_panic_of_the_caller_ends_the_transfers() {
     let server = Server::start(|_, to| to.hang());
     let requests = vec![request(&server.url("/")); 5];
     let outcome = std::panic::catch_unwind(|| {
-        fetch_all(&requests, &FetchOptions::default(), &AtomicBool::new(false), |_, _| {
-            panic!("the caller's own")
-        })
+        fetch_all(&requests, &once(), &AtomicBool::new(false), |_, _| panic!("the caller's own"))
     });
     assert!(outcome.is_err());
 }

@@ -21,14 +21,14 @@ fn a_plain_document() {
     let head = server.requests()[0].to_ascii_lowercase();
     assert!(head.starts_with("get /list?key=1 http/1.1\r\n"), "{head}");
     assert!(head.contains("\r\nuser-agent: artif/"), "{head}");
-    assert!(head.contains("\r\naccept-encoding: gzip\r\n"), "{head}");
+    assert!(head.contains("\r\naccept-encoding: gzip, br, zstd\r\n"), "{head}");
     assert!(!head.contains("\r\nif-"), "{head}");
 }
 
 #[test]
 fn a_configured_user_agent() {
     let server = serve(answer("200 OK", ""));
-    let options = FetchOptions { user_agent: Some("us (x@y)".into()), ..FetchOptions::default() };
+    let options = FetchOptions { user_agent: Some("us (x@y)".into()), ..once() };
     fetch_with(request(&server.url("/")), &options).unwrap();
     assert!(server.requests()[0].contains("\r\nuser-agent: us (x@y)\r\n"));
 }
@@ -57,7 +57,9 @@ fn documents_without_content() {
 
 #[test]
 fn encodings_nobody_asked_for() {
-    for encoding in ["br", "deflate", "gzip, gzip", "gzip\nContent-Encoding: gzip"] {
+    for encoding in
+        ["deflate", "gzip, gzip", "gzip\nContent-Encoding: gzip", "br\nContent-Encoding: gzip"]
+    {
         let server = serve(answer(&format!("200 OK\nContent-Encoding: {encoding}"), "x"));
         let (reason, retryable) = failed(fetch(&server.url("/")));
         assert!(reason.starts_with("sent in the encoding"), "{reason}");
@@ -77,7 +79,7 @@ fn unchanged_documents() {
         let mut request = request(&server.url("/"));
         request.validators.etag = etag.map(str::to_owned);
         request.validators.last_modified = last_modified.map(str::to_owned);
-        fetch_with(request, &FetchOptions::default()).unwrap()
+        fetch_with(request, &once()).unwrap()
     };
     assert!(matches!(ask(Some("\"v1\""), None), Fetched::Unchanged));
     assert!(matches!(ask(None, Some("then")), Fetched::Unchanged));
@@ -156,7 +158,7 @@ fn conditions_go_along_with_redirects() {
     });
     let mut request = request(&server.url("/a"));
     request.validators.etag = Some("\"v1\"".into());
-    let fetched = fetch_with(request, &FetchOptions::default()).unwrap();
+    let fetched = fetch_with(request, &once()).unwrap();
     assert!(matches!(fetched, Fetched::Unchanged));
     assert!(server.requests()[1].contains("\"v1\""));
 }
@@ -182,7 +184,7 @@ fn names_that_lead_to_private_addresses() {
     let surroundings =
         Surroundings { lookup: std::sync::Arc::new(move |_| Ok(vec![address])), roots: None };
     let url = format!("http://feeds.example:{}/", address.port());
-    let (reason, retryable) = failed(fetch_in(&surroundings, &url, &FetchOptions::default()));
+    let (reason, retryable) = failed(fetch_in(&surroundings, &url, &once()));
     assert_eq!(
         reason,
         "cannot connect: feeds.example leads to 127.0.0.1, which is Loopback; if that is meant, \
@@ -191,13 +193,13 @@ fn names_that_lead_to_private_addresses() {
     assert!(!retryable);
     assert!(server.requests().is_empty(), "not even a connection with a request");
 
-    let allowed = FetchOptions { allow_private: true, ..FetchOptions::default() };
+    let allowed = FetchOptions { allow_private: true, ..once() };
     assert_eq!(text(fetch_in(&surroundings, &url, &allowed).unwrap()), "inside");
     assert!(server.requests()[0].contains(&format!("\r\nhost: feeds.example:{}", address.port())));
 
     // Who writes this into a configuration means it.
     let local = format!("http://localhost:{}/", address.port());
-    let fetched = fetch_in(&surroundings, &local, &FetchOptions::default());
+    let fetched = fetch_in(&surroundings, &local, &once());
     assert_eq!(text(fetched.unwrap()), "inside");
 }
 
@@ -209,7 +211,7 @@ fn a_redirect_through_a_public_name_into_the_machine() {
         Surroundings { lookup: std::sync::Arc::new(move |_| Ok(vec![address])), roots: None };
     let location = format!("http://rebound.example:{}/", address.port());
     let outer = serve(answer(&format!("302 Found\nLocation: {location}"), ""));
-    let (reason, _) = failed(fetch_in(&surroundings, &outer.url("/"), &FetchOptions::default()));
+    let (reason, _) = failed(fetch_in(&surroundings, &outer.url("/"), &once()));
     assert!(reason.contains("rebound.example leads to 127.0.0.1"), "{reason}");
     assert!(inner.requests().is_empty());
 }
@@ -220,7 +222,7 @@ fn names_that_lead_nowhere() {
         lookup: std::sync::Arc::new(|_| Err(std::io::Error::other("no such name"))),
         roots: None,
     };
-    let fetched = fetch_in(&surroundings, "http://gone.example/", &FetchOptions::default());
+    let fetched = fetch_in(&surroundings, "http://gone.example/", &once());
     assert_eq!(failed(fetched), ("cannot connect: no such name".to_owned(), true));
 }
 
@@ -292,7 +294,7 @@ mod tls {
         let (config, roots) = certificate("localhost");
         let server = Server::start_tls(config, |_, to| say(to, answer("200 OK", "hello")));
         let trusted = trusting(&server, roots);
-        let options = FetchOptions::default();
+        let options = once();
         assert_eq!(text(fetch_in(&trusted, &url(&server), &options).unwrap()), "hello");
 
         // The same server, trusted by nobody but itself.
@@ -308,7 +310,7 @@ mod tls {
     fn a_certificate_for_another_name() {
         let (config, roots) = certificate("other.example");
         let server = Server::start_tls(config, |_, to| say(to, answer("200 OK", "hello")));
-        let fetched = fetch_in(&trusting(&server, roots), &url(&server), &FetchOptions::default());
+        let fetched = fetch_in(&trusting(&server, roots), &url(&server), &once());
         let (reason, retryable) = failed(fetched);
         assert!(reason.contains("TLS: invalid peer certificate"), "{reason}");
         assert!(!retryable);
@@ -322,7 +324,7 @@ mod tls {
         let server = Server::start_tls(config, move |_, to| {
             say(to, answer(&format!("301 Moved\nLocation: {location}"), ""));
         });
-        let fetched = fetch_in(&trusting(&server, roots), &url(&server), &FetchOptions::default());
+        let fetched = fetch_in(&trusting(&server, roots), &url(&server), &once());
         let (reason, _) = failed(fetched);
         assert!(reason.ends_with("refused: it gives up encryption"), "{reason}");
         assert!(plain.requests().is_empty());
