@@ -65,7 +65,7 @@ pub struct GeoReport {
     pub bytes: Option<u64>,
     /// Seconds for which the server asked to be left alone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub retry_after: Option<u64>,
+    pub retry_after: Option<u32>,
 }
 
 /// The databases that have a source, each file once.
