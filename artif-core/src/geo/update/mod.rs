@@ -82,6 +82,10 @@ pub(crate) fn updated(config: &Config) -> Vec<GeoKind> {
 
 /// Looks for an update of one database and puts it in place. Errors are a cancellation; whatever
 /// else goes wrong is in the report.
+#[cfg_attr(
+    not(all(feature = "fetch", feature = "geo")),
+    expect(clippy::unnecessary_wraps, reason = "with the features it can be cancelled")
+)]
 pub(crate) fn update(
     config: &Config,
     kind: GeoKind,
