@@ -86,8 +86,8 @@ pub enum Error {
         /// The error underneath.
         #[source]
         source: Option<Source>,
-        /// How long the server asked to be left alone (`Retry-After`).
-        retry_after: Option<std::time::Duration>,
+        /// Seconds for which the server asked to be left alone (`Retry-After`).
+        retry_after: Option<u32>,
     },
     /// A feed's document is broken as a whole (single bad lines are counted and skipped).
     #[error("feed {feed}: {}{reason}", at_line(*line))]

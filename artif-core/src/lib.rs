@@ -85,9 +85,9 @@ pub use category::{Category, CategorySet, ThreatLevel};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use config::Config;
 pub use engine::{
-    Changes, Engine, EngineBuilder, FeedReport, Outcome, Overrides, Progress, Reader, RefreshEvent,
-    RefreshOptions, RefreshReport, RefreshTimings, Refresher, ReputationEngine, ScheduleEvent,
-    ScheduleOptions, SnapshotStatus, Status,
+    Changes, Engine, EngineBuilder, FeedReport, Listener, Outcome, Overrides, Progress, Reader,
+    RefreshEvent, RefreshOptions, RefreshReport, RefreshTimings, Refresher, ReputationEngine,
+    ScheduleEvent, ScheduleOptions, SnapshotStatus, Status,
 };
 pub use error::{Error, Result, Source};
 pub use explain::{Evidence, Explanation, PastReputation};

@@ -64,7 +64,7 @@ pub(super) fn advise(error: Error) -> Stop {
         ),
         _ => return Stop::Engine(error),
     };
-    Stop::Advice(error, advice)
+    Stop::Advice(Box::new(error), advice)
 }
 
 /// Reads an address; surrounding blanks do not matter.

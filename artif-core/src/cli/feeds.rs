@@ -202,7 +202,7 @@ fn switch(id: &FeedId, enabled: bool, context: &mut Context<'_>) -> Done {
         .and_then(|engine| engine.enable_feed(id, enabled));
     change.map_err(|error| match error {
         Error::Locked { .. } => Stop::Advice(
-            error,
+            Box::new(error),
             format!(
                 "only the owner of a folder can switch its feeds: stop it first, or name the feed \
                  under [feeds] {} in its configuration",

@@ -22,7 +22,7 @@ pub(super) enum Stop {
     /// The configuration or an argument is wrong.
     Usage(Error),
     /// The engine said no, and there is something else to try.
-    Advice(Error, String),
+    Advice(Box<Error>, String),
     /// Standard input could not be read.
     Input(io::Error),
     /// Standard output could not be written.
@@ -58,16 +58,21 @@ impl Stop {
         match self {
             Self::Usage(_) => exit::USAGE,
             Self::Input(_) | Self::Output(_) => exit::ENGINE,
-            Self::Engine(error) | Self::Advice(error, _) => match error {
-                Error::BadAddress { .. } => exit::BAD_ADDRESS,
-                Error::BadPrefix { .. }
-                | Error::Invalid { .. }
-                | Error::Config { .. }
-                | Error::UnknownFeed { .. } => exit::USAGE,
-                Error::Cancelled => exit::INTERRUPTED,
-                _ => exit::ENGINE,
-            },
+            Self::Engine(error) => engine_code(error),
+            Self::Advice(error, _) => engine_code(error.as_ref()),
         }
+    }
+}
+
+fn engine_code(error: &Error) -> u8 {
+    match error {
+        Error::BadAddress { .. } => exit::BAD_ADDRESS,
+        Error::BadPrefix { .. }
+        | Error::Invalid { .. }
+        | Error::Config { .. }
+        | Error::UnknownFeed { .. } => exit::USAGE,
+        Error::Cancelled => exit::INTERRUPTED,
+        _ => exit::ENGINE,
     }
 }
 

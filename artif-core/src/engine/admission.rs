@@ -182,7 +182,7 @@ impl Admission<'_> {
         }
         report.error = Some(text);
         if let Error::Fetch { retry_after: Some(wait), .. } = error {
-            report.retry_after = Some(wait.as_secs());
+            report.retry_after = Some(*wait);
         }
         Ok(())
     }

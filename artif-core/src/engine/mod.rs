@@ -34,7 +34,7 @@ pub use overrides::Overrides;
 pub use owner::Engine;
 pub use reader::Reader;
 pub use refresh::{FeedReport, Outcome, RefreshReport, RefreshTimings};
-pub use schedule::{Refresher, ScheduleEvent, ScheduleOptions};
+pub use schedule::{Listener, Refresher, ScheduleEvent, ScheduleOptions};
 pub use status::{SnapshotStatus, Status};
 
 /// What an application asks. Lookups never block, fail or touch disk or network; all of it can be

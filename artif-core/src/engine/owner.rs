@@ -178,9 +178,11 @@ impl Engine {
     ///
     /// ```
     /// # use artif_core::{Config, Engine, RefreshOptions};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let text = "[fetch]\nretries = 0\n[geo]\nasn_source = 'http://127.0.0.1:1/asn.mmdb'";
     /// let engine = Engine::builder()
-    ///     .config(Config::from_toml("[geo]\nasn_source = 'http://127.0.0.1:1/asn.mmdb'").unwrap())
-    ///     .data(tempfile::tempdir().unwrap().path())
+    ///     .config(Config::from_toml(text).unwrap())
+    ///     .data(dir.path())
     ///     .build()
     ///     .unwrap();
     /// let reports = engine.update_geo(&RefreshOptions::default()).unwrap();

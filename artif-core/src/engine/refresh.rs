@@ -70,7 +70,7 @@ pub struct FeedReport {
     pub changes: Option<Changes>,
     /// Seconds for which the server asked to be left alone, where it failed with such a wish.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub retry_after: Option<u64>,
+    pub retry_after: Option<u32>,
 }
 
 /// Where the time of a refresh went, in milliseconds.

@@ -31,6 +31,13 @@ const PAUSE: Seconds = 60;
 /// Feeds in trouble, in the data folder.
 const FILE: &str = "retries.json";
 
+/// Hears of what happens on a schedule.
+///
+/// ```
+/// let quiet: Box<artif_core::Listener> = Box::new(|event| drop(event));
+/// ```
+pub type Listener = dyn Fn(ScheduleEvent<'_>) + Send + Sync;
+
 /// What a schedule tells, and to whom.
 ///
 /// ```
@@ -40,7 +47,7 @@ const FILE: &str = "retries.json";
 #[non_exhaustive]
 pub struct ScheduleOptions {
     /// Called with what happens, from the thread that refreshes.
-    pub on_event: Option<Arc<dyn Fn(ScheduleEvent<'_>) + Send + Sync>>,
+    pub on_event: Option<Arc<Listener>>,
     /// Called as things happen within one refresh.
     pub progress: Option<Arc<Progress>>,
 }
@@ -315,8 +322,7 @@ impl<'a> Schedule<'a> {
             match feed.outcome {
                 Outcome::Loaded | Outcome::Unchanged => task.succeeded(now, dice()),
                 Outcome::Failed | Outcome::Refused => {
-                    let asked = feed.retry_after.and_then(|wait| Seconds::try_from(wait).ok());
-                    task.failed(now, asked, dice());
+                    task.failed(now, feed.retry_after, dice());
                 }
             }
         }
@@ -337,8 +343,7 @@ impl<'a> Schedule<'a> {
                 if report.error.is_none() {
                     task.succeeded(now, dice());
                 } else {
-                    let asked = report.retry_after.and_then(|wait| Seconds::try_from(wait).ok());
-                    task.failed(now, asked, dice());
+                    task.failed(now, report.retry_after, dice());
                 }
             }
             new |= report.outcome == Outcome::Loaded;

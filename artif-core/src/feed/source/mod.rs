@@ -130,7 +130,7 @@ impl Failure {
             reason: self.reason,
             retryable: self.retryable,
             source: self.source,
-            retry_after: self.retry_after,
+            retry_after: self.retry_after.map(crate::clock::span),
         }
     }
 }

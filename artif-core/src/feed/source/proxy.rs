@@ -39,6 +39,7 @@ impl Proxies {
 
     /// What the variables say that other programs heed too; a lower-case name goes first.
     fn of_environment(var: impl Fn(&str) -> Option<String>) -> Result<Self, Failure> {
+        type Make = fn(&str) -> reqwest::Result<Proxy>;
         let var = |name: &str| {
             // In a CGI program HTTP_PROXY is what a client sent as a header.
             let forged = name == "http_proxy" && var("REQUEST_METHOD").is_some();
@@ -47,7 +48,6 @@ impl Proxies {
         };
         let none = NoProxy::from_string(&var("no_proxy").unwrap_or_default());
         let mut proxies = Self::default();
-        type Make = fn(&str) -> reqwest::Result<Proxy>;
         let kinds: [(&str, Make); 3] = [
             ("http_proxy", |url| Proxy::http(url)),
             ("https_proxy", |url| Proxy::https(url)),

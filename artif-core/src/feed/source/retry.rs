@@ -35,12 +35,11 @@ pub(super) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Dur
     /// More is no wait but a refusal; also keeps sums of times from overflowing.
     const LONGEST: Duration = Duration::from_secs(30 * 86_400);
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let date = DateTime::parse_from_rfc2822(text).ok()?.to_utc();
-            (date - now).to_std().unwrap_or_default()
-        }
+    let wait = if let Ok(seconds) = text.parse::<u64>() {
+        Duration::from_secs(seconds)
+    } else {
+        let date = DateTime::parse_from_rfc2822(text).ok()?.to_utc();
+        (date - now).to_std().unwrap_or_default()
     };
     Some(wait.min(LONGEST))
 }

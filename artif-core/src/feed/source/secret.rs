@@ -183,7 +183,6 @@ impl FromStr for Auth {
 
 /// Whether a header can be called so, and be set by the user.
 pub(crate) fn is_header_name(name: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     // What the transfer itself depends on.
     const OURS: [&str; 8] = [
         "host",
@@ -195,6 +194,7 @@ pub(crate) fn is_header_name(name: &str) -> bool {
         "if-modified-since",
         "range",
     ];
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     !name.is_empty()
         && name.bytes().all(allowed)
         && !OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name))

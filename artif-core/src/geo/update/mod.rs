@@ -65,7 +65,7 @@ pub struct GeoReport {
     pub bytes: Option<u64>,
     /// Seconds for which the server asked to be left alone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub retry_after: Option<u64>,
+    pub retry_after: Option<u32>,
 }
 
 /// The databases that have a source, each file once.
@@ -82,6 +82,10 @@ pub(crate) fn updated(config: &Config) -> Vec<GeoKind> {
 
 /// Looks for an update of one database and puts it in place. Errors are a cancellation; whatever
 /// else goes wrong is in the report.
+#[cfg_attr(
+    not(all(feature = "fetch", feature = "geo")),
+    expect(clippy::unnecessary_wraps, reason = "with the features it can be cancelled")
+)]
 pub(crate) fn update(
     config: &Config,
     kind: GeoKind,

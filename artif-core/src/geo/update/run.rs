@@ -24,7 +24,7 @@ const SMALL: u64 = 1 << 16;
 
 /// Why there is no update.
 enum Trouble {
-    Failed { reason: String, retry_after: Option<u64> },
+    Failed { reason: String, retry_after: Option<u32> },
     Refused(String),
     Cancelled,
 }
@@ -240,7 +240,7 @@ fn failed(error: &Error) -> Trouble {
     match error {
         Error::Fetch { url, reason, retry_after, .. } => Trouble::Failed {
             reason: format!("fetching {url} failed: {reason}"),
-            retry_after: retry_after.map(|wait| wait.as_secs()),
+            retry_after: *retry_after,
         },
         other => other.to_string().into(),
     }

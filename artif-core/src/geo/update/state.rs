@@ -67,10 +67,10 @@ impl Updates {
     /// What was kept in a data folder; nothing where there is no such file or it is damaged.
     pub(crate) fn load(dir: &Path) -> Self {
         let Ok(text) = std::fs::read(dir.join(FILE)) else { return Self::default() };
-        serde_json::from_slice(&text).map(Self).unwrap_or_else(|error| {
+        Self(serde_json::from_slice(&text).unwrap_or_else(|error| {
             tracing::warn!(%error, file = FILE, "damaged: every database is looked for anew");
-            Self::default()
-        })
+            BTreeMap::new()
+        }))
     }
 
     pub(crate) fn save(&self, dir: &Path) -> Result<()> {
