@@ -3,6 +3,7 @@
 //!
 //! Costs clap, indicatif, owo-colors, tracing-subscriber, ctrlc and tempfile.
 
+mod add;
 mod args;
 mod check;
 mod context;

@@ -10,7 +10,7 @@ use super::switches::Switches;
 use crate::clock::{Clock, SystemClock, seconds, span};
 use crate::config::{Catalogue as CatalogueSource, Config};
 use crate::error::{Error, Result};
-use crate::feed::{Catalogue, Feed, FeedId, FeedSpec};
+use crate::feed::{Catalogue, Feed, FeedId, FeedSpec, added};
 use crate::geo::GeoTable;
 use crate::ledger::{Ledger, LedgerOptions, MemoryStore, Store};
 use crate::overlay::Overlay;
@@ -141,12 +141,12 @@ impl EngineBuilder {
     pub fn build(self) -> Result<Engine> {
         let config = self.config;
         config.validate()?;
-        let mut feeds = configured_feeds(&config, &self.catalogues, self.feeds)?;
+        let dir = (!self.in_memory).then(|| self.data.unwrap_or_else(|| config.data.clone()));
+        let mut feeds = configured_feeds(&config, &self.catalogues, self.feeds, dir.as_deref())?;
         let scorer = score::by_name(config.scoring.scorer.name()).ok_or_else(|| {
             Error::config(format!("no scorer {:?} in this build", config.scoring.scorer.name()))
         })?;
         let clock: Arc<dyn Clock> = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
-        let dir = (!self.in_memory).then(|| self.data.unwrap_or_else(|| config.data.clone()));
 
         let ledger = match &dir {
             Some(dir) => {
@@ -219,16 +219,17 @@ fn mend_overlay(dir: &Path, store: &dyn Store) -> Result<()> {
 /// All feeds of a configuration, switched as it and the data folder say.
 #[cfg(feature = "cli")]
 pub(crate) fn folder_feeds(config: &Config, dir: &Path) -> Result<Vec<Feed>> {
-    let mut feeds = configured_feeds(config, &[], Vec::new())?;
+    let mut feeds = configured_feeds(config, &[], Vec::new(), Some(dir))?;
     Switches::load(dir)?.apply(&mut feeds);
     Ok(feeds)
 }
 
-/// All feeds of a configuration, switched as it says.
+/// All feeds of a configuration, and those added to the data folder, switched as it says.
 pub(crate) fn configured_feeds(
     config: &Config,
     catalogues: &[PathBuf],
     own: Vec<Feed>,
+    data: Option<&Path>,
 ) -> Result<Vec<Feed>> {
     let mut feeds = own;
     let named = config.feed_sections::<FeedSpec>()?;
@@ -248,6 +249,20 @@ pub(crate) fn configured_feeds(
         }
     }
     let mut seen = std::collections::BTreeSet::new();
+    let added = data.map_or_else(|| Ok(Vec::new()), added::load)?;
+    for (path, feed) in added {
+        if feeds.iter().any(|other| other.id == feed.id) {
+            return Err(Error::Config {
+                message: format!(
+                    "feed {:?} is there twice: remove this file, or give one of them another id",
+                    feed.id
+                ),
+                path: Some(path),
+                line: None,
+            });
+        }
+        feeds.push(feed);
+    }
     for feed in &mut feeds {
         if !seen.insert(feed.id.clone()) {
             return Err(Error::config(format!(

@@ -32,6 +32,8 @@ pub use options::{Progress, RefreshEvent, RefreshOptions};
 pub use overrides::Overrides;
 pub use owner::Engine;
 pub use reader::Reader;
+#[cfg(feature = "cli")]
+pub(crate) use refresh::parse_limits;
 pub use refresh::{FeedReport, Outcome, RefreshReport, RefreshTimings};
 pub use status::{SnapshotStatus, Status};
 

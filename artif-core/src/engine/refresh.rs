@@ -207,7 +207,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn parse_limits(config: &crate::config::Parse) -> ParseLimits {
+pub(crate) fn parse_limits(config: &crate::config::Parse) -> ParseLimits {
     ParseLimits {
         max_line: config.max_line,
         max_entries: config.max_entries,

@@ -7,6 +7,7 @@ mod columns;
 mod json;
 mod lines;
 mod misp_event;
+mod probe;
 #[cfg(test)]
 mod properties;
 mod report;
@@ -18,6 +19,7 @@ mod token;
 use std::io::BufRead;
 
 pub use misp_event::{MispAttribute, MispEvent, parse_misp_event};
+pub(super) use probe::{Probe, Word};
 pub use report::{ParseReport, SkipReason, SkipSample};
 
 use self::collect::Collector;
