@@ -136,14 +136,15 @@ pub(crate) fn explain(
             .and_then(|scorer| scorer.decode(view.snapshot.model()));
         match model {
             Ok(model) => {
-                let feeds: Vec<u32> =
-                    view.snapshot.feed_set(record.feeds.get()).iter().map(|f| f.get()).collect();
+                let standing = reputation.standing();
+                let feeds = view.snapshot.feed_set(standing.feeds.get());
+                let feeds: Vec<u32> = feeds.iter().map(|f| f.get()).collect();
                 let created = seconds(view.created());
                 terms = model.explain(&Subject {
                     state: record.state(),
                     feeds: &feeds,
-                    age_days: f64::from(created.saturating_sub(record.ended.get())) / 86_400.0,
-                    geo: record.geo.get(),
+                    age_days: f64::from(created.saturating_sub(standing.ended.get())) / 86_400.0,
+                    geo: view.snapshot.geo_id(reputation.ip()),
                     record: reputation.geo(),
                 });
             }

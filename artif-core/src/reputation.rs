@@ -16,7 +16,7 @@ use crate::geo::{Country, GeoRecord};
 use crate::ledger::{Override, OverrideAction};
 use crate::net::{SpecialPurpose, special_purpose};
 use crate::score::State;
-use crate::snapshot::{Record, SnapshotFeed};
+use crate::snapshot::{Record, SnapshotFeed, Standing};
 use crate::view::View;
 
 /// What to do about an address.
@@ -80,7 +80,7 @@ impl Verdict {
         }
     }
 
-    fn from_number(number: u8) -> Self {
+    pub(crate) fn from_number(number: u8) -> Self {
         match number {
             1 => Self::Triage,
             2 => Self::Suspicious,
@@ -227,7 +227,7 @@ impl Reputation {
         match self.override_entry().map(|entry| entry.action) {
             Some(OverrideAction::Allow) => Verdict::Allowed,
             Some(OverrideAction::Block) => Verdict::Blocked,
-            None => Verdict::from_number(self.record.verdict),
+            None => self.record.verdict(),
         }
     }
 
@@ -316,7 +316,11 @@ impl Reputation {
     }
 
     pub(crate) fn geo(&self) -> GeoRecord {
-        self.view.snapshot.geo(self.record.geo.get())
+        self.record.geo()
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        self.view.snapshot.standing(&self.record)
     }
 
     /// The threat feeds that list it; where historical, that listed it.
@@ -328,7 +332,7 @@ impl Reputation {
     /// assert_eq!(answer.feeds().count(), 0);
     /// ```
     pub fn feeds(&self) -> impl Iterator<Item = &SnapshotFeed> {
-        self.feed_set(self.record.feeds.get())
+        self.feed_set(self.standing().feeds.get())
     }
 
     /// The label and benign feeds that list it now: what it is, not that it is bad.
@@ -340,7 +344,7 @@ impl Reputation {
     /// assert_eq!(answer.labels().count(), 0);
     /// ```
     pub fn labels(&self) -> impl Iterator<Item = &SnapshotFeed> {
-        self.feed_set(self.record.labels.get())
+        self.feed_set(self.standing().labels.get())
     }
 
     fn feed_set(&self, set: u32) -> impl Iterator<Item = &SnapshotFeed> {
@@ -357,7 +361,7 @@ impl Reputation {
     /// assert!(answer.categories().is_empty());
     /// ```
     pub fn categories(&self) -> CategorySet {
-        CategorySet::from_bits(self.record.categories.get())
+        CategorySet::from_bits(self.standing().categories.get())
     }
 
     /// When a threat feed that makes it active or historical first listed it.
@@ -385,7 +389,7 @@ impl Reputation {
     pub fn last_seen(&self) -> Option<DateTime<Utc>> {
         match self.state() {
             State::Unknown => None,
-            State::Historical => Some(datetime(self.record.ended.get())),
+            State::Historical => Some(datetime(self.standing().ended.get())),
             State::Active => self.feeds().filter_map(|feed| feed.confirmed).max(),
         }
     }

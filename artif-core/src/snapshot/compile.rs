@@ -18,12 +18,12 @@ use super::format::{Section, Writer};
 use super::gather::{Gathered, Listings, gather};
 use super::index;
 use super::meta::{Meta, SnapshotCounts, SnapshotFeed};
-use super::records::{GeoRow, ListingRow, Prefix6Row, Record, Sets};
+use super::records::{ListingRow, Prefix6Row, Record, Sets, Standing as StandingRow};
 use crate::category::CategorySet;
 use crate::clock::{Seconds, span};
 use crate::error::Result;
 use crate::feed::{FeedId, Role};
-use crate::geo::{GeoDatabase, GeoRecord, GeoTable};
+use crate::geo::{GeoDatabase, GeoTable};
 use crate::ledger::Store;
 use crate::net::{Prefix, special_blocks};
 use crate::reputation::Verdict;
@@ -61,7 +61,7 @@ pub(crate) struct Compiled {
 }
 
 /// What a set of listings, or a chain of such sets, amounts to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Standing {
     state: State,
     /// Threat feeds: those that list now, else those that did within the time looked at.
@@ -101,7 +101,7 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
         window_days: f64::from(input.window) / DAY,
     })?;
 
-    let cut = cut(&gathered, input.geo);
+    let mut cut = cut(&gathered, input.geo);
     let mut chain = Vec::new();
     let standings: Vec<Standing> = (0..cut.covers.len() as u32)
         .map(|cover| {
@@ -110,10 +110,10 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
             classify.standing(&chain, input.window, &mut feed_sets)
         })
         .collect();
-    let records: Vec<Record> = std::iter::once(special_record())
-        .chain(cut.answers.iter().skip(1).map(|&(cover, geo)| {
-            let standing = standings.get(cover as usize).copied();
-            record(&input, model.as_ref(), &feed_sets, standing.unwrap_or(NOTHING), geo)
+    let answers = Answers::new(&mut cut, &standings);
+    let records: Vec<Record> = std::iter::once(Record::SPECIAL_PURPOSE)
+        .chain(answers.keys.iter().skip(1).map(|&(standing, geo)| {
+            record(&input, model.as_ref(), &feed_sets, &answers.standings, standing, geo)
         }))
         .collect();
 
@@ -134,8 +134,9 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
     let mut writer = Writer::new(size + records.len() * 32 + (8 << 20));
     index::build(&mut writer, &cut.v4, &cut.v6);
     writer.section(Section::Records, records.as_bytes());
+    answers.write(&mut writer);
     write_sets(&mut writer, [Section::FeedSetEnds, Section::FeedSetMembers], &feed_sets);
-    write_geo(&mut writer, input.geo);
+    write_organisations(&mut writer, input.geo);
     write_listings(&mut writer, &gathered);
     writer.section(Section::Model, &model.encode());
     let (sequence, now) = (input.sequence, input.now);
@@ -272,34 +273,76 @@ fn record(
     input: &Input<'_>,
     model: &dyn Model,
     sets: &Sets,
-    standing: Standing,
+    standings: &[Standing],
+    id: u32,
     geo: u32,
 ) -> Record {
+    let standing = standings.get(id as usize).copied().unwrap_or(NOTHING);
+    let found = input.geo.records.get(geo as usize).copied().unwrap_or_default();
     let score = model.score(&Subject {
         state: standing.state,
         feeds: sets.get(standing.feeds),
         age_days: f64::from(input.now.saturating_sub(standing.ended)) / DAY,
         geo,
-        record: input.geo.records.get(geo as usize).copied().unwrap_or_default(),
+        record: found,
     });
     let verdict = Verdict::of_score(standing.state, score, input.triage_below);
-    Record {
-        feeds: standing.feeds.into(),
-        labels: standing.labels.into(),
-        geo: geo.into(),
-        ended: standing.ended.into(),
-        categories: standing.categories.bits().into(),
-        state: standing.state as u8,
-        verdict: verdict as u8,
-        flags: 0,
-        zero: 0,
-        score: score.into(),
-    }
+    Record::new(id, standing.state, verdict, found, score)
 }
 
-fn special_record() -> Record {
-    let verdict = Verdict::NotApplicable as u8;
-    Record { verdict, flags: Record::SPECIAL, ..Record::UNKNOWN }
+/// The distinct answers: many chains of covers come to the same standing.
+struct Answers {
+    /// The first is [`NOTHING`].
+    standings: Vec<Standing>,
+    /// A place in `standings` and a geo record; the first is that of special-purpose addresses.
+    keys: Vec<(u32, u32)>,
+}
+
+impl Answers {
+    /// Numbers them, and makes the ranges lead to these numbers.
+    fn new(cut: &mut Cut, by_cover: &[Standing]) -> Self {
+        let mut standings = vec![NOTHING];
+        let mut ids: FxHashMap<Standing, u32> = std::iter::once((NOTHING, 0)).collect();
+        let cover_ids: Vec<u32> = by_cover
+            .iter()
+            .map(|standing| {
+                *ids.entry(*standing).or_insert_with(|| {
+                    standings.push(*standing);
+                    (standings.len() - 1) as u32
+                })
+            })
+            .collect();
+        let mut keys = vec![(0, 0)];
+        let mut numbers: FxHashMap<(u32, u32), u32> = FxHashMap::default();
+        let mut renamed = vec![0];
+        renamed.extend(cut.answers.iter().skip(1).map(|&(cover, geo)| {
+            let key = (cover_ids.get(cover as usize).copied().unwrap_or(0), geo);
+            *numbers.entry(key).or_insert_with(|| {
+                keys.push(key);
+                (keys.len() - 1) as u32
+            })
+        }));
+        let rename = |value: u32| renamed.get(value as usize).copied().unwrap_or(0);
+        cut.v4 = cut.v4.renamed(rename);
+        cut.v6 = cut.v6.renamed(rename);
+        Self { standings, keys }
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        let rows: Vec<StandingRow> = self
+            .standings
+            .iter()
+            .map(|standing| StandingRow {
+                feeds: standing.feeds.into(),
+                labels: standing.labels.into(),
+                categories: standing.categories.bits().into(),
+                ended: standing.ended.into(),
+            })
+            .collect();
+        writer.section(Section::Standings, rows.as_bytes());
+        let places: Vec<U32> = self.keys.iter().map(|(_, geo)| U32::new(*geo)).collect();
+        writer.section(Section::RecordGeo, places.as_bytes());
+    }
 }
 
 fn special_ranges() -> (Ranges<u32>, Ranges<u128>) {
@@ -397,9 +440,7 @@ fn u32s(values: &[u32]) -> Vec<U32> {
     values.iter().map(|value| U32::new(*value)).collect()
 }
 
-fn write_geo(writer: &mut Writer, geo: &GeoTable) {
-    let rows: Vec<GeoRow> = geo.records.iter().map(|r: &GeoRecord| GeoRow::from(*r)).collect();
-    writer.section(Section::GeoRecords, rows.as_bytes());
+fn write_organisations(writer: &mut Writer, geo: &GeoTable) {
     let mut text = Vec::new();
     let mut ends = Vec::with_capacity(geo.organisations.len());
     for name in &geo.organisations {

@@ -81,6 +81,15 @@ impl<A: Bits> Ranges<A> {
             self.values.push(value);
         }
     }
+
+    /// The same ranges with other values; neighbours that now have the same become one.
+    pub(crate) fn renamed(&self, name: impl Fn(u32) -> u32) -> Self {
+        let mut ranges = Self { starts: Vec::new(), values: Vec::new() };
+        for (start, value) in self.starts.iter().zip(&self.values) {
+            ranges.push(*start, name(*value));
+        }
+        ranges
+    }
 }
 
 /// Flattens networks `(first, last, item)`, sorted by first address and then from wide to narrow,

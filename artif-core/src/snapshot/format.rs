@@ -13,7 +13,7 @@ use std::ops::Range;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// Bumped whenever a file of the old layout would be misread.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 const MAGIC: &[u8; 8] = b"ARTIFSNP";
 const HEADER: usize = 64;
 const ENTRY: usize = 24;
@@ -21,7 +21,7 @@ const ALIGN: usize = 64;
 /// More sections than any version has; bounds the work on a damaged table.
 const MAX_SECTIONS: usize = 64;
 
-/// What a section holds. Numbers are never reused.
+/// What a section holds. Numbers are never reused: 11 was the geo records of version 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Section {
@@ -35,7 +35,6 @@ pub(crate) enum Section {
     Records = 8,
     FeedSetEnds = 9,
     FeedSetMembers = 10,
-    GeoRecords = 11,
     OrganisationEnds = 12,
     OrganisationText = 13,
     Listed4 = 14,
@@ -46,9 +45,11 @@ pub(crate) enum Section {
     ListingSetMembers = 19,
     Listings = 20,
     Model = 21,
+    Standings = 22,
+    RecordGeo = 23,
 }
 
-const SECTIONS: usize = 22;
+const SECTIONS: usize = 24;
 
 /// What the header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,4 +17,4 @@ pub(crate) use meta::Meta;
 pub use meta::{SnapshotCounts, SnapshotFeed};
 pub(crate) use publish::{current, newest_sequence, publish, write_atomically};
 pub(crate) use reader::{Listed, Snapshot};
-pub(crate) use records::Record;
+pub(crate) use records::{Record, Standing};

@@ -11,9 +11,8 @@ use zerocopy::little_endian::{U32, U64};
 use super::format::{Header, Malformed, Section, Sections, VERSION};
 use super::index;
 use super::meta::Meta;
-use super::records::{GeoRow, ListingRow, Prefix6Row, Record, stored_set};
+use super::records::{ListingRow, Prefix6Row, Record, Standing, stored_set};
 use crate::error::{Error, Result};
-use crate::geo::GeoRecord;
 use crate::net::{Prefix, Prefix4, Prefix6};
 
 #[derive(Debug)]
@@ -109,26 +108,39 @@ impl Snapshot {
     /// The record of a canonical address.
     #[inline]
     pub(crate) fn lookup(&self, address: IpAddr) -> Record {
+        let records = self.rows::<Record>(Section::Records);
+        let id = self.record_id(address);
+        id.and_then(|id| records.get(id as usize)).copied().unwrap_or(Record::UNKNOWN)
+    }
+
+    #[inline]
+    fn record_id(&self, address: IpAddr) -> Option<u32> {
         let bytes = self.bytes();
-        let leaf = match address {
+        match address {
             IpAddr::V4(v4) => index::lookup4(&self.sections, bytes, v4.to_bits()),
             IpAddr::V6(v6) => index::lookup6(&self.sections, bytes, v6.to_bits()),
-        };
-        let records = self.rows::<Record>(Section::Records);
-        leaf.and_then(|leaf| records.get(leaf as usize)).copied().unwrap_or(Record::UNKNOWN)
+        }
+    }
+
+    /// The place that what the databases say of an address had in the geo table; 0, the place of
+    /// nothing known, for special-purpose addresses.
+    pub(crate) fn geo_id(&self, address: IpAddr) -> u32 {
+        let places = self.rows::<U32>(Section::RecordGeo);
+        let id = self.record_id(address);
+        id.and_then(|id| places.get(id as usize)).map_or(0, |place| place.get())
+    }
+
+    /// Where a record says that an address stands with the feeds.
+    #[inline]
+    pub(crate) fn standing(&self, record: &Record) -> Standing {
+        let rows = self.rows::<Standing>(Section::Standings);
+        rows.get(record.standing.get() as usize).copied().unwrap_or(Standing::NOTHING)
     }
 
     /// The members of a feed set: places in the meta section's feeds.
     pub(crate) fn feed_set(&self, id: u32) -> &[U32] {
         let ends = self.rows(Section::FeedSetEnds);
         stored_set(ends, self.rows::<U32>(Section::FeedSetMembers), id)
-    }
-
-    pub(crate) fn geo(&self, id: u32) -> GeoRecord {
-        self.rows::<GeoRow>(Section::GeoRecords)
-            .get(id as usize)
-            .map(GeoRow::record)
-            .unwrap_or_default()
     }
 
     pub(crate) fn organisation(&self, id: u32) -> Option<&str> {
@@ -217,6 +229,30 @@ impl Backing {
         match self {
             Self::Mapped(map) => map,
             Self::Memory(bytes) => bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::format::Writer;
+    use super::*;
+
+    #[test]
+    fn files_of_another_format_are_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("snapshot-0000000001.artif");
+        for other in [VERSION - 1, VERSION + 1] {
+            let mut bytes = Writer::new(0).finish(1, 0);
+            bytes[8..12].copy_from_slice(&other.to_le_bytes());
+            std::fs::write(&path, bytes).unwrap();
+            let error = Snapshot::open(&path).unwrap_err();
+            assert_eq!(error.code(), "ARTIF_SNAPSHOT_VERSION");
+            assert!(
+                matches!(error, Error::SnapshotVersion { found, supported, .. }
+                    if found == other && supported == VERSION),
+                "{error}"
+            );
         }
     }
 }

@@ -8,89 +8,117 @@ use crate::geo::{Country, GeoRecord};
 use crate::reputation::Verdict;
 use crate::score::State;
 
-/// The answer for a range of addresses that do not differ.
+/// The answer for a range of addresses that do not differ: all that one verdict needs, so that it
+/// costs one place in memory.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub(crate) struct Record {
-    /// The feed set that lists it, or where historical, listed it.
-    pub(crate) feeds: U32,
-    /// The set of label and benign feeds that list it.
-    pub(crate) labels: U32,
-    /// Its geo record.
-    pub(crate) geo: U32,
-    /// Where historical, when it left its last feed; else 0.
-    pub(crate) ended: U32,
-    /// What the feeds in both sets say, one bit a category.
-    pub(crate) categories: U32,
-    pub(crate) state: u8,
-    pub(crate) verdict: u8,
-    pub(crate) flags: u8,
-    pub(crate) zero: u8,
+    /// 0 where unknown: nobody's number.
+    asn: U32,
+    /// `u32::MAX` where unknown.
+    organisation: U32,
+    /// A place among the standings.
+    pub(crate) standing: U32,
+    /// Two zeros where unknown.
+    country: [u8; 2],
+    /// The verdict in the lowest three bits, the state in the next two, [`Self::SPECIAL`].
+    bits: u8,
+    /// What listings nearby say of it; 0 says nothing.
+    pub(crate) neighbourhood: i8,
     pub(crate) score: F64,
 }
 
+const _: () = assert!(size_of::<Record>() == 24);
+
 impl Record {
-    /// Set in `flags` for special-purpose addresses.
-    pub(crate) const SPECIAL: u8 = 1;
+    /// Set in `bits` for special-purpose addresses.
+    const SPECIAL: u8 = 1 << 7;
+    const STATE: u32 = 3;
 
     /// What a damaged file answers: nothing known.
     pub(crate) const UNKNOWN: Self = Self {
-        feeds: U32::ZERO,
-        labels: U32::ZERO,
-        geo: U32::ZERO,
-        ended: U32::ZERO,
-        categories: U32::ZERO,
-        state: State::Unknown as u8,
-        verdict: Verdict::NoAction as u8,
-        flags: 0,
-        zero: 0,
+        asn: U32::ZERO,
+        organisation: U32::from_bytes([0xff; 4]),
+        standing: U32::ZERO,
+        country: [0; 2],
+        bits: Verdict::NoAction as u8 | (State::Unknown as u8) << Self::STATE,
+        neighbourhood: 0,
         score: F64::from_bytes(100.0_f64.to_le_bytes()),
     };
 
+    /// What every special-purpose address answers.
+    pub(crate) const SPECIAL_PURPOSE: Self =
+        Self { bits: Verdict::NotApplicable as u8 | Self::SPECIAL, ..Self::UNKNOWN };
+
+    pub(crate) fn new(
+        standing: u32,
+        state: State,
+        verdict: Verdict,
+        geo: GeoRecord,
+        score: f64,
+    ) -> Self {
+        let country = geo.country.and_then(|c| c.as_str().as_bytes().first_chunk::<2>().copied());
+        Self {
+            asn: geo.asn.unwrap_or(0).into(),
+            organisation: geo.organisation.unwrap_or(u32::MAX).into(),
+            standing: standing.into(),
+            country: country.unwrap_or_default(),
+            bits: verdict as u8 | (state as u8) << Self::STATE,
+            neighbourhood: 0,
+            score: score.into(),
+        }
+    }
+
+    #[inline]
     pub(crate) fn state(&self) -> State {
-        match self.state {
+        match self.bits >> Self::STATE & 3 {
             1 => State::Historical,
             2 => State::Active,
             _ => State::Unknown,
         }
     }
 
+    /// The verdict before any override.
+    #[inline]
+    pub(crate) fn verdict(&self) -> Verdict {
+        Verdict::from_number(self.bits & 7)
+    }
+
+    #[inline]
     pub(crate) fn is_special(&self) -> bool {
-        self.flags & Self::SPECIAL != 0
+        self.bits & Self::SPECIAL != 0
     }
-}
 
-/// A [`GeoRecord`] as stored; absent values are 0 (ASN 0 is nobody's), `u32::MAX`, and two zeros.
-#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
-#[repr(C)]
-pub(crate) struct GeoRow {
-    asn: U32,
-    organisation: U32,
-    country: [u8; 2],
-    zero: [u8; 2],
-}
-
-impl From<GeoRecord> for GeoRow {
-    fn from(record: GeoRecord) -> Self {
-        let country =
-            record.country.and_then(|c| c.as_str().as_bytes().first_chunk::<2>().copied());
-        Self {
-            asn: record.asn.unwrap_or(0).into(),
-            organisation: record.organisation.unwrap_or(u32::MAX).into(),
-            country: country.unwrap_or_default(),
-            zero: [0; 2],
-        }
-    }
-}
-
-impl GeoRow {
-    pub(crate) fn record(&self) -> GeoRecord {
+    #[inline]
+    pub(crate) fn geo(&self) -> GeoRecord {
         GeoRecord {
             asn: Some(self.asn.get()).filter(|asn| *asn != 0),
             organisation: Some(self.organisation.get()).filter(|org| *org != u32::MAX),
             country: std::str::from_utf8(&self.country).ok().and_then(Country::new),
         }
     }
+}
+
+/// Where an address stands with the feeds. There are few of these, so that they stay in the cache.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
+#[repr(C)]
+pub(crate) struct Standing {
+    /// The feed set that lists it, or where historical, listed it.
+    pub(crate) feeds: U32,
+    /// The set of label and benign feeds that list it.
+    pub(crate) labels: U32,
+    /// What the feeds in both sets say, one bit a category.
+    pub(crate) categories: U32,
+    /// Where historical, when it left its last feed; else 0.
+    pub(crate) ended: U32,
+}
+
+impl Standing {
+    /// In no feed; the first of every snapshot.
+    pub(crate) const NOTHING: Self =
+        Self { feeds: U32::ZERO, labels: U32::ZERO, categories: U32::ZERO, ended: U32::ZERO };
 }
 
 /// One listing: a feed and an interval.
@@ -182,13 +210,23 @@ mod tests {
     }
 
     #[test]
-    fn geo_rows_keep_what_is_unknown() {
-        for record in [
+    fn records_keep_what_is_put_in_and_what_is_unknown() {
+        for geo in [
             GeoRecord::default(),
             GeoRecord { asn: Some(64500), organisation: Some(0), country: Country::new("DE") },
             GeoRecord { asn: None, organisation: None, country: Country::new("FR") },
         ] {
-            assert_eq!(GeoRow::from(record).record(), record);
+            for state in [State::Unknown, State::Historical, State::Active] {
+                for verdict in [Verdict::NoAction, Verdict::Triage, Verdict::Suspicious] {
+                    let record = Record::new(7, state, verdict, geo, 12.5);
+                    assert_eq!((record.geo(), record.state()), (geo, state));
+                    assert_eq!((record.verdict(), record.is_special()), (verdict, false));
+                    assert_eq!((record.standing.get(), record.score.get()), (7, 12.5));
+                }
+            }
         }
+        let special = Record::SPECIAL_PURPOSE;
+        assert!(special.is_special() && special.verdict() == Verdict::NotApplicable);
+        assert_eq!((special.state(), special.geo()), (State::Unknown, GeoRecord::default()));
     }
 }
