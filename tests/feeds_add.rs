@@ -66,7 +66,7 @@ fn every_form_of_list_is_told_apart() {
         ("keyed.json", "json", 2),
         ("objects.json", "json", 2),
         ("event.json", "misp-event", 2),
-        ("warninglist.json", "json", 2),
+        ("warninglist.json", "misp-warninglist", 2),
     ] {
         let url = server.url(&format!("/lists/{name}"));
         let ended = folder.run(&["feeds", "add", &url, "--dry-run", "--json"]);

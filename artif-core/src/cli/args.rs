@@ -93,6 +93,9 @@ pub(super) enum Command {
     /// List the feeds, switch them on and off, accept what was refused
     #[command(subcommand)]
     Feeds(FeedsCommand),
+    /// The lists of known-good and shared infrastructure
+    #[command(subcommand)]
+    Warninglists(WarninglistsCommand),
     /// Let networks in or keep them out, whatever feeds say
     #[command(subcommand)]
     Override(OverrideCommand),
@@ -205,6 +208,14 @@ pub(super) enum FeedsCommand {
         /// The feed
         id: FeedId,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum WarninglistsCommand {
+    /// The lists in the snapshot, and what a hit on each means
+    List,
+    /// Fetch the lists of the configuration, and no feed
+    Update,
 }
 
 #[derive(Debug, Args)]

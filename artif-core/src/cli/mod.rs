@@ -19,6 +19,7 @@ mod refresh;
 mod sample;
 mod snapshot;
 mod status;
+mod warninglists;
 
 use std::ffi::OsString;
 
@@ -86,6 +87,7 @@ fn dispatch(command: &Command, context: &mut Context<'_>) -> Done {
         Command::History(args) => explain::history(args, context),
         Command::Status => status::run(context),
         Command::Feeds(command) => feeds::run(command, context),
+        Command::Warninglists(command) => warninglists::run(command, context),
         Command::Override(command) => overrides::run(command, context),
         Command::Snapshot(command) => snapshot::run(command, context),
         Command::Demo(args) => demo::run(args, context),

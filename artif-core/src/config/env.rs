@@ -49,6 +49,13 @@ pub(super) const KEYS: &[(&str, &str, Kind)] = &[
     ("snapshot", "keep", Kind::Integer),
     ("snapshot", "stale_after", Kind::Text),
     ("snapshot", "recompile_after", Kind::Text),
+    ("warninglists", "builtin", Kind::Flag),
+    ("warninglists", "source", Kind::Text),
+    ("warninglists", "lists", Kind::List),
+    ("warninglists", "refresh", Kind::Text),
+    ("warninglists", "cap", Kind::List),
+    ("warninglists", "annotate", Kind::List),
+    ("warninglists", "ignore", Kind::List),
     ("feeds", "enable", Kind::List),
     ("feeds", "disable", Kind::List),
 ];

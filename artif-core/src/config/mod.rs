@@ -14,7 +14,9 @@ use std::sync::Arc;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub use self::sections::{Catalogue, Feeds, Geo, History, Parse, ScorerKind, Scoring, Snapshot};
+pub use self::sections::{
+    Catalogue, Feeds, Geo, History, Parse, ScorerKind, Scoring, Snapshot, Warninglists,
+};
 pub use crate::feed::guard::Guard;
 pub use crate::feed::source::FetchOptions as Fetch;
 
@@ -76,6 +78,8 @@ pub struct Config {
     pub guard: Guard,
     /// How snapshots are kept.
     pub snapshot: Snapshot,
+    /// Known-good and shared infrastructure.
+    pub warninglists: Warninglists,
     /// Which catalogue entries take part.
     pub feeds: Feeds,
     /// The `[[feed]]` sections: only their number, see `feed_sections`.
@@ -105,6 +109,7 @@ impl Default for Config {
             fetch: Fetch::default(),
             guard: Guard::default(),
             snapshot: Snapshot::default(),
+            warninglists: Warninglists::default(),
             feeds: Feeds::default(),
             feed: Vec::new(),
             origin: Origin::default(),
@@ -267,6 +272,11 @@ impl Config {
             // An absolute path replaces the folder.
             *path = folder.join(&*path);
         }
+        if let Some(source) = self.warninglists.source.as_mut().filter(|s| !s.contains("://")) {
+            let path = folder.join(source.strip_prefix("file:").unwrap_or(source));
+            // A path given as text stays text.
+            *source = path.to_string_lossy().into_owned();
+        }
     }
 
     fn problem(&self) -> Option<Problem> {
@@ -334,6 +344,10 @@ impl Config {
             .or_else(|| {
                 let (key, message) = self.guard.problem()?;
                 Some(Problem { section: "guard", key, message })
+            })
+            .or_else(|| {
+                let (key, message) = self.warninglists.problem()?;
+                Some(Problem { section: "warninglists", key, message })
             })
             .or_else(|| {
                 let both = self.feeds.enable.iter().find(|id| self.feeds.disable.contains(id))?;

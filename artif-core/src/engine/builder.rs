@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::owner::{Engine, Holding, Shared};
+use super::owner::{Engine, Holding, ListFacts, Shared};
 use super::refresh::Work;
 use super::switches::Switches;
 use crate::clock::{Clock, SystemClock, seconds, span};
 use crate::config::{Catalogue as CatalogueSource, Config};
 use crate::error::{Error, Result};
-use crate::feed::{Catalogue, Feed, FeedId, FeedSpec, added};
+use crate::feed::{Catalogue, Feed, FeedId, FeedSpec, Role, added};
 use crate::geo::GeoTable;
 use crate::ledger::{Ledger, LedgerOptions, MemoryStore, Store};
 use crate::overlay::Overlay;
 use crate::score;
 use crate::snapshot::{Input, Snapshot, SnapshotFeed, compile};
 use crate::view::Answers;
+use crate::warninglist;
 
 /// Describes an [`Engine`]; [`Self::build`] checks it all, after that lookups cannot fail.
 ///
@@ -156,9 +157,18 @@ impl EngineBuilder {
             None => Holding::Memory(MemoryStore::new()),
         };
 
+        let (mut lists, feeds): (Vec<Feed>, Vec<Feed>) =
+            feeds.into_iter().partition(|feed| feed.role == Role::Warninglist);
+        for list in &mut lists {
+            let facts = warninglist::classify(list.id.as_str(), &config.warninglists);
+            list.enabled &= facts.action != warninglist::Action::Ignore;
+        }
+        lists.extend(named_lists(&config, ledger.store())?);
+
         let empty = compile(Input {
             feeds: Vec::new(),
             ids: &[],
+            builtin: Vec::new(),
             store: &MemoryStore::new(),
             geo: &GeoTable::default(),
             databases: Vec::new(),
@@ -179,6 +189,7 @@ impl EngineBuilder {
         }
         // What kept feeds from ever being loaded is known from the snapshot alone.
         let troubles = known_troubles(&answers.load().snapshot.meta().feeds);
+        let list_facts = known_list_facts(&answers.load().snapshot.meta().feeds);
         Engine::start(Shared {
             config,
             feeds: Mutex::new(feeds),
@@ -189,6 +200,8 @@ impl EngineBuilder {
             scorer,
             work: Mutex::new(Work::default()),
             troubles: Mutex::new(troubles),
+            warninglists: lists,
+            list_facts: Mutex::new(list_facts),
         })
     }
 }
@@ -196,6 +209,32 @@ impl EngineBuilder {
 fn known_troubles(feeds: &[SnapshotFeed]) -> BTreeMap<FeedId, String> {
     let never_loaded = feeds.iter().filter(|feed| feed.first_loaded.is_none());
     never_loaded.filter_map(|feed| Some((feed.id.parse().ok()?, feed.stale.clone()?))).collect()
+}
+
+/// What the documents of warninglists said of themselves when they were read last.
+fn known_list_facts(feeds: &[SnapshotFeed]) -> BTreeMap<FeedId, ListFacts> {
+    let facts = |feed: &SnapshotFeed| {
+        let version = feed.warninglist.as_ref()?.version.clone();
+        Some((feed.id.parse().ok()?, ListFacts { name: feed.name.clone(), version }))
+    };
+    feeds.iter().filter_map(facts).collect()
+}
+
+/// The warninglists of the configuration. Where their folder has gone away, those that the ledger
+/// holds go on counting.
+fn named_lists(config: &Config, store: &dyn Store) -> Result<Vec<Feed>> {
+    let error = match warninglist::feeds(&config.warninglists) {
+        Ok(lists) => return Ok(lists),
+        Err(error) => error,
+    };
+    let heads = store.heads()?;
+    let ids = heads.iter().map(|head| &head.feed);
+    let lists = warninglist::feeds_of_names(ids, &config.warninglists)?;
+    if lists.is_empty() {
+        return Err(error);
+    }
+    tracing::warn!(%error, "going on with the warninglists loaded before");
+    Ok(lists)
 }
 
 /// Starts from what is published. A first start has nothing, and a snapshot of another format or a

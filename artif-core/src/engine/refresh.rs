@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::admission::{Admission, Changes};
 use super::options::{RefreshEvent, RefreshOptions};
-use super::owner::Shared;
+use super::owner::{ListFacts, Shared};
 use super::publication::{self, Published};
 use super::status::SnapshotStatus;
 use crate::clock::{Seconds, seconds, span};
@@ -108,6 +108,8 @@ pub struct RefreshTimings {
 pub struct RefreshReport {
     /// Every feed that was to be fetched, in the order of the configuration.
     pub feeds: Vec<FeedReport>,
+    /// The same of the warninglists.
+    pub warninglists: Vec<FeedReport>,
     /// Ended listings forgotten because they passed the retention.
     pub expired: u64,
     /// Whether a new snapshot was published.
@@ -166,7 +168,7 @@ pub(super) fn refresh(shared: &Shared, options: &RefreshOptions) -> Result<Refre
         tracing::debug!(%error, "nothing to take up before this refresh");
     }
 
-    let all = shared.feeds().clone();
+    let all = shared.sources();
     let chosen = choose(&all, options)?;
     let progress = |event: RefreshEvent<'_>| {
         if let Some(progress) = &options.progress {
@@ -176,6 +178,7 @@ pub(super) fn refresh(shared: &Shared, options: &RefreshOptions) -> Result<Refre
     progress(RefreshEvent::Started { feeds: chosen.len() });
     let now = seconds(shared.clock.now());
     let reports = take_in(shared, options, &chosen, now, &progress)?;
+    let (reports, warninglists) = apart(shared, reports);
     timings.feeds = millis(started.elapsed());
 
     if options.dry_run {
@@ -183,6 +186,7 @@ pub(super) fn refresh(shared: &Shared, options: &RefreshOptions) -> Result<Refre
         let snapshot = SnapshotStatus::of_view(&shared.answers.load());
         return Ok(RefreshReport {
             feeds: reports,
+            warninglists,
             expired: 0,
             published: false,
             snapshot,
@@ -200,7 +204,22 @@ pub(super) fn refresh(shared: &Shared, options: &RefreshOptions) -> Result<Refre
     timings.publish = millis(publish);
     timings.total = millis(started.elapsed());
     let snapshot = SnapshotStatus::of_view(&shared.answers.load());
-    Ok(RefreshReport { feeds: reports, expired, published, snapshot, timings })
+    Ok(RefreshReport { feeds: reports, warninglists, expired, published, snapshot, timings })
+}
+
+/// The reports of feeds and those of warninglists, of which it is kept what they say of themselves.
+fn apart(shared: &Shared, reports: Vec<FeedReport>) -> (Vec<FeedReport>, Vec<FeedReport>) {
+    let ids: std::collections::BTreeSet<_> = shared.warninglists.iter().map(|f| &f.id).collect();
+    let (lists, feeds): (Vec<_>, Vec<_>) =
+        reports.into_iter().partition(|report| ids.contains(&report.feed));
+    let mut known = shared.list_facts.lock().unwrap_or_else(PoisonError::into_inner);
+    for report in lists.iter().filter(|report| report.commit.is_some()) {
+        let header = report.parse.as_ref().map(|parse| &parse.header);
+        let Some(name) = header.and_then(|header| header.get("name")) else { continue };
+        let version = header.and_then(|header| header.get("version")).cloned();
+        known.insert(report.feed.clone(), ListFacts { name: name.clone(), version });
+    }
+    (feeds, lists)
 }
 
 fn millis(duration: Duration) -> u64 {

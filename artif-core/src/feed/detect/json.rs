@@ -363,11 +363,14 @@ fn warninglist(tree: &Tree) -> Result<Guess, Refusal> {
     if list.is_none_or(|list| list.entries == 0) {
         return refused("MISP warninglist", "it holds names or patterns, no address");
     }
-    let format = Format::Json(Json { path: vec!["list[]".to_owned()], ..Json::default() });
     let name = tree.at(0, &["name"]).map_or("", |node| node.sample.as_str());
-    let mut guess = Guess::new(format, format!("MISP warninglist {name:?}"), 0.95);
-    guess.role = Role::Benign;
-    guess.notes.push("it says what must not be blocked: it is proposed as benign".to_owned());
+    let shape = format!("MISP warninglist {name:?}");
+    let mut guess = Guess::new(Format::MispWarninglist {}, shape, 1.0);
+    guess.role = Role::Warninglist;
+    guess.notes.push(
+        "it says what an address is, not that it is bad; its category decides what follows"
+            .to_owned(),
+    );
     Ok(guess)
 }
 

@@ -128,7 +128,7 @@ pub struct Proposal {
     pub comments: Vec<String>,
     /// What its entries stand for.
     pub scope: Scope,
-    /// What being listed means; a warninglist proposes itself as benign.
+    /// What being listed means; a warninglist proposes itself as one.
     pub role: Role,
     /// What its addresses do, by name, address and comments; empty where nothing points anywhere.
     pub categories: CategorySet,

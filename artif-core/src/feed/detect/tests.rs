@@ -172,13 +172,13 @@ fn json_documents() {
         ),
         (
             r#"{"name": "DNS", "type": "cidr", "version": 3, "matching_attributes": ["ip-src"], "list": ["8.8.8.8/32"]}"#,
-            r#"{ path = "list[]", type = "json" }"#,
+            r#"{ type = "misp-warninglist" }"#,
         ),
     ] {
         assert_eq!(format(text), expected, "{text}");
     }
     let warninglist = r#"{"name": "DNS", "type": "cidr", "list": ["8.8.8.8/32", "9.9.9.9/32"]}"#;
-    assert_eq!(found(warninglist).role, Role::Benign);
+    assert_eq!(found(warninglist).role, Role::Warninglist);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod report;
 mod tests;
 mod text;
 mod token;
+mod warninglist;
 
 use std::io::BufRead;
 
@@ -130,6 +131,7 @@ pub fn parse(
         Format::Json(options) => json::document(&mut out, options, input)?,
         Format::Ndjson(options) => json::lines(&mut out, options, input)?,
         Format::MispEvent { to_ids_only } => misp_event::events(&mut out, *to_ids_only, input)?,
+        Format::MispWarninglist {} => warninglist::list(&mut out, input)?,
         Format::MispFeed {} => return Err(out.fail(None, needs("the client for MISP feeds"))),
         Format::MispWarninglists { .. } => {
             return Err(out.fail(None, needs("the client for warninglists")));
