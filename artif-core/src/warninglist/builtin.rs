@@ -49,7 +49,7 @@ mod tests {
             let document: serde_json::Value = serde_json::from_str(json).unwrap();
             assert_eq!(list.prefixes.len(), document["list"].as_array().unwrap().len());
             assert!(!list.prefixes.v4().is_empty() && !list.prefixes.v6().is_empty());
-            assert!(list.prefixes.iter().all(|prefix| prefix.is_host()));
+            assert!(list.prefixes.iter().all(crate::net::Prefix::is_host));
             assert_eq!(list.facts.action, Action::Cap);
         }
         assert_eq!(lists.len(), 2);

@@ -110,10 +110,13 @@ mod tests {
 
     #[test]
     fn the_configuration_decides_list_before_category() {
-        let mut config = Warninglists::default();
-        config.ignore = vec!["cdn".to_owned(), "public-dns-*".to_owned()];
-        config.cap = vec!["fastly".to_owned(), "ours".to_owned()];
-        config.annotate = vec!["service".to_owned()];
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let config = Warninglists {
+            ignore: names(&["cdn", "public-dns-*"]),
+            cap: names(&["fastly", "ours"]),
+            annotate: names(&["service"]),
+            ..Warninglists::default()
+        };
         let action = |name: &str| classify(name, &config).action;
         assert_eq!(action("akamai"), Action::Ignore);
         assert_eq!(action("fastly"), Action::Cap);

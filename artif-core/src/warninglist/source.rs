@@ -28,7 +28,7 @@ pub(crate) fn feeds(config: &Warninglists) -> Result<Vec<Feed>> {
         for entry in std::fs::read_dir(folder).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             let document = if path.is_dir() { path.join("list.json") } else { path.clone() };
-            let json = path.is_dir() || path.extension().is_some_and(|ext| ext == "json");
+            let json = path.is_dir() || is_json(&path);
             let Some(name) = path.file_stem().and_then(|name| name.to_str()) else { continue };
             if json && document.is_file() {
                 found.push((name.to_owned(), format!("file:{}", document.display())));
@@ -37,7 +37,7 @@ pub(crate) fn feeds(config: &Warninglists) -> Result<Vec<Feed>> {
         found.sort();
         return collect(found, config);
     }
-    let single = source.ends_with(".json") && !source.contains("{name}");
+    let single = is_json(Path::new(source)) && !source.contains("{name}");
     if single {
         let path = source.strip_suffix("/list.json").or_else(|| source.strip_suffix(".json"));
         let name = path.and_then(|path| path.rsplit(['/', '\\']).next()).unwrap_or(source);
@@ -74,6 +74,10 @@ pub(crate) fn feeds_of_names<'a>(
 /// The path, where the source is none but a file or folder here.
 fn local_path(source: &str) -> Option<&Path> {
     (!source.contains("://")).then(|| Path::new(source.strip_prefix("file:").unwrap_or(source)))
+}
+
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
 }
 
 fn file_url(source: &str) -> String {
