@@ -59,6 +59,10 @@ pub struct Evidence {
 impl Evidence {
     fn new(meta: &Meta, listed: &Listed) -> Option<Self> {
         let feed = meta.feeds.get(listed.feed as usize)?;
+        // Warninglists have a place of their own in answers.
+        if feed.role == Role::Warninglist {
+            return None;
+        }
         let first_seen = datetime(listed.first_seen);
         Some(Self {
             feed: feed.id.clone(),
@@ -151,7 +155,26 @@ pub(crate) fn explain(
             Err(error) => tracing::warn!(%error, "no score terms in this explanation"),
         }
     }
+    terms.extend(cap(&reputation, &terms));
     Explanation { reputation, evidence, terms, overrides }
+}
+
+/// What warninglists give back of what feeds take.
+fn cap(reputation: &Reputation, terms: &[Term]) -> Option<Term> {
+    let caps = reputation.warninglists().filter(|list| list.caps());
+    let mut meanings: Vec<&str> =
+        caps.filter_map(|list| Some(list.warninglist.as_ref()?.meaning.as_str())).collect();
+    meanings.sort_unstable();
+    meanings.dedup();
+    let scored = 100.0 + terms.iter().map(|term| term.contribution).sum::<f64>();
+    let contribution = reputation.score() - scored;
+    // Without terms there is nothing to add up to.
+    let counts = reputation.is_ioc() || contribution > 1e-9;
+    (!meanings.is_empty() && !terms.is_empty() && counts).then(|| Term {
+        name: "warninglist",
+        contribution,
+        text: format!("{}: capped, feeds alone do not block it", meanings.join(", ")),
+    })
 }
 
 /// Every listing of an address that a view holds.
@@ -198,6 +221,12 @@ impl Explanation {
         let place: Vec<String> = place.into_iter().flatten().collect();
         if !place.is_empty() {
             writeln!(out, "  {}", place.join(", "))?;
+        }
+        for list in answer.warninglists() {
+            let facts = list.warninglist.as_ref();
+            let meaning = facts.map_or("known infrastructure", |facts| facts.meaning.as_str());
+            let capped = if list.caps() { ", capped" } else { "" };
+            writeln!(out, "  on warninglist {:?}: {meaning}{capped}", list.name)?;
         }
         for entry in &self.overrides {
             let live = entry.is_live(answer.view().clock.now());
@@ -292,7 +321,7 @@ pub struct PastReputation {
     pub at: DateTime<Utc>,
     /// Where feeds said it stood then.
     pub state: State,
-    /// What its verdict would have been from listings alone.
+    /// What its verdict would have been from listings, those of warninglists included, alone.
     pub verdict: Verdict,
     /// The listings that made it so.
     pub evidence: Vec<Evidence>,
@@ -332,7 +361,18 @@ pub(crate) fn check_at(view: &View, ip: IpAddr, at: DateTime<Utc>) -> PastReputa
         State::Historical => Verdict::Suspicious,
         State::Unknown => Verdict::NoAction,
     };
-    let loaded = meta.feeds.iter().filter_map(|feed| feed.first_loaded).min();
+    let caps = |listed: &Listed| {
+        let then = listed.first_seen <= moment && listed.ended.is_none_or(|ended| moment < ended);
+        then && meta.feeds.get(listed.feed as usize).is_some_and(crate::SnapshotFeed::caps)
+    };
+    let capped = view.snapshot.listings(ip).iter().any(caps);
+    let verdict = if capped { verdict.capped() } else { verdict };
+    let loaded = meta
+        .feeds
+        .iter()
+        .filter(|feed| feed.role != Role::Warninglist)
+        .filter_map(|feed| feed.first_loaded)
+        .min();
     let horizon = datetime(seconds(view.created()).saturating_sub(meta.retention));
     let remembers_since = loaded.map_or(view.created(), |loaded| loaded.max(horizon));
     PastReputation { ip, at, state, verdict, evidence, remembers_since }

@@ -80,6 +80,7 @@ pub mod score;
 mod seed_json;
 mod snapshot;
 mod view;
+pub mod warninglist;
 
 pub use category::{Category, CategorySet, ThreatLevel};
 pub use clock::{Clock, FixedClock, SystemClock};

@@ -18,6 +18,7 @@ use crate::net::{SpecialPurpose, special_purpose};
 use crate::score::State;
 use crate::snapshot::{Record, SnapshotFeed, Standing};
 use crate::view::View;
+use crate::warninglist::Action;
 
 /// What to do about an address.
 ///
@@ -77,6 +78,14 @@ impl Verdict {
             State::Historical => Self::Suspicious,
             State::Unknown if score < triage_below => Self::Triage,
             State::Unknown => Self::NoAction,
+        }
+    }
+
+    /// No worse than a look by somebody: what warninglists leave of it.
+    pub(crate) fn capped(self) -> Self {
+        match self {
+            Self::Suspicious | Self::Dangerous => Self::Triage,
+            verdict => verdict,
         }
     }
 
@@ -344,7 +353,35 @@ impl Reputation {
     /// assert_eq!(answer.labels().count(), 0);
     /// ```
     pub fn labels(&self) -> impl Iterator<Item = &SnapshotFeed> {
-        self.feed_set(self.standing().labels.get())
+        let labels = self.feed_set(self.standing().labels.get());
+        labels.filter(|feed| feed.role != Role::Warninglist)
+    }
+
+    /// The warninglists it is on: known-good or shared infrastructure.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert_eq!(answer.warninglists().count(), 0); // before the first refresh
+    /// ```
+    pub fn warninglists(&self) -> impl Iterator<Item = &SnapshotFeed> {
+        let labels = self.feed_set(self.standing().labels.get());
+        labels.filter(|feed| feed.role == Role::Warninglist)
+    }
+
+    /// Whether a warninglist keeps feeds alone from blocking it: its verdict is at most
+    /// [`Verdict::Triage`] and its score not below the threshold for triage, unless an operator
+    /// blocks it.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert!(!answer.is_capped()); // before the first refresh
+    /// ```
+    pub fn is_capped(&self) -> bool {
+        self.warninglists().any(SnapshotFeed::caps)
     }
 
     fn feed_set(&self, set: u32) -> impl Iterator<Item = &SnapshotFeed> {
@@ -471,6 +508,24 @@ struct Metadata<'a> {
 }
 
 #[derive(Serialize)]
+struct OnList<'a> {
+    name: &'a str,
+    category: Option<&'a str>,
+    action: Option<Action>,
+}
+
+impl<'a> OnList<'a> {
+    fn of(list: &'a SnapshotFeed) -> Self {
+        let facts = list.warninglist.as_ref();
+        Self {
+            name: &list.name,
+            category: facts.map(|facts| facts.category.as_str()),
+            action: facts.map(|facts| facts.action),
+        }
+    }
+}
+
+#[derive(Serialize)]
 struct SnapshotRef {
     id: u64,
     created: DateTime<Utc>,
@@ -506,6 +561,10 @@ impl Reputation {
         map.serialize_entry("description", &self.description())?;
         map.serialize_entry("blacklists", &self.feeds().map(|f| &f.name).collect::<Vec<_>>())?;
         map.serialize_entry("labels", &self.labels().map(|f| &f.name).collect::<Vec<_>>())?;
+        map.serialize_entry(
+            "warninglists",
+            &self.warninglists().map(OnList::of).collect::<Vec<_>>(),
+        )?;
         map.serialize_entry("type", &self.categories())?;
         map.serialize_entry("verdict", &self.verdict())?;
         map.serialize_entry("first_seen", &self.first_seen())?;

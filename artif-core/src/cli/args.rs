@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::feed::FeedId;
+use crate::category::{Category, ThreatLevel};
+use crate::feed::{self, FeedId, Format as FeedFormat};
 use crate::ledger::OverrideAction;
 use crate::net::Prefix;
 
@@ -94,6 +95,9 @@ pub(super) enum Command {
     /// List the feeds, switch them on and off, accept what was refused
     #[command(subcommand)]
     Feeds(FeedsCommand),
+    /// The lists of known-good and shared infrastructure
+    #[command(subcommand)]
+    Warninglists(WarninglistsCommand),
     /// Let networks in or keep them out, whatever feeds say
     #[command(subcommand)]
     Override(OverrideCommand),
@@ -199,6 +203,13 @@ pub(super) enum FeedsCommand {
         /// The feed
         id: FeedId,
     },
+    /// Look at a list, say how it would be read, and add it to this data folder
+    Add(Box<AddArgs>),
+    /// Remove a feed that was added to this data folder
+    Remove {
+        /// The feed
+        id: FeedId,
+    },
     /// Switch a feed on for this data folder, from the next refresh on
     Enable {
         /// The feed
@@ -209,6 +220,48 @@ pub(super) enum FeedsCommand {
         /// The feed
         id: FeedId,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum WarninglistsCommand {
+    /// The lists in the snapshot, and what a hit on each means
+    List,
+    /// Fetch the lists of the configuration, and no feed
+    Update,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AddArgs {
+    /// Where the list is: https:, http:, file: or a path
+    pub(super) url: String,
+    /// What it is called in answers and commands [default: made from the address]
+    #[arg(long)]
+    pub(super) id: Option<FeedId>,
+    /// Its name for people [default: the id]
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// Who publishes it: lists of one publisher are one witness [default: the host]
+    #[arg(long, value_name = "NAME")]
+    pub(super) provider: Option<String>,
+    /// What its addresses do, separated by commas [default: guessed]
+    #[arg(long, value_delimiter = ',', value_name = "CATEGORY")]
+    pub(super) categories: Vec<Category>,
+    /// How bad they are: 1 high, 2 medium, 3 low, 4 undefined
+    #[arg(long, value_name = "1-4", value_parser = threat_level)]
+    pub(super) threat_level: Option<ThreatLevel>,
+    /// How it is written, as in a catalogue: a name, or { type = "csv", … }
+    /// [default: guessed]
+    #[arg(long, value_parser = feed_format)]
+    pub(super) format: Option<FeedFormat>,
+    /// How often it is fetched
+    #[arg(long, value_name = "6h", default_value = "1h", value_parser = refresh)]
+    pub(super) refresh: u32,
+    /// Add it without asking
+    #[arg(long, short)]
+    pub(super) yes: bool,
+    /// Only say what would be added
+    #[arg(long, conflicts_with = "yes")]
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -286,6 +339,28 @@ fn action(text: &str) -> Result<OverrideAction, String> {
         "block" => Ok(OverrideAction::Block),
         _ => Err("neither allow nor block".to_owned()),
     }
+}
+
+fn threat_level(text: &str) -> Result<ThreatLevel, String> {
+    let number = text.trim().parse().unwrap_or(0);
+    ThreatLevel::new(number).map_err(|error| error.to_string())
+}
+
+fn refresh(text: &str) -> Result<u32, String> {
+    let seconds = feed::parse_duration(text).and_then(|seconds| u32::try_from(seconds).ok());
+    seconds.filter(|seconds| *seconds > 0).ok_or_else(|| "expected text like 6h or 1d".to_owned())
+}
+
+fn feed_format(text: &str) -> Result<FeedFormat, String> {
+    #[derive(serde::Deserialize)]
+    struct Written {
+        #[serde(deserialize_with = "feed::format_or_name")]
+        format: FeedFormat,
+    }
+    let text = text.trim();
+    let value = if text.starts_with('{') { text.to_owned() } else { format!("{text:?}") };
+    let written = toml::from_str::<Written>(&format!("format = {value}"));
+    written.map(|written| written.format).map_err(|error| error.message().to_owned())
 }
 
 #[cfg(test)]

@@ -235,6 +235,15 @@ pub(super) fn text(answer: &Reputation, screen: &Screen<'_>) -> String {
     if !labels.is_empty() {
         say(&format!("({})", labels.join(", ")));
     }
+    let mut known: Vec<&str> = answer
+        .warninglists()
+        .filter_map(|l| Some(l.warninglist.as_ref()?.meaning.as_str()))
+        .collect();
+    known.sort_unstable();
+    known.dedup();
+    if !known.is_empty() {
+        say(&format!("known {}", known.join(", ")));
+    }
     if answer.override_entry().is_some() {
         say(&answer.description());
     }

@@ -3,6 +3,7 @@
 //!
 //! Costs clap, indicatif, owo-colors, tracing-subscriber, ctrlc and tempfile.
 
+mod add;
 mod args;
 mod check;
 mod context;
@@ -19,6 +20,7 @@ mod refresh;
 mod sample;
 mod snapshot;
 mod status;
+mod warninglists;
 mod watch;
 
 use std::ffi::OsString;
@@ -88,6 +90,7 @@ fn dispatch(command: &Command, context: &mut Context<'_>) -> Done {
         Command::History(args) => explain::history(args, context),
         Command::Status => status::run(context),
         Command::Feeds(command) => feeds::run(command, context),
+        Command::Warninglists(command) => warninglists::run(command, context),
         Command::Override(command) => overrides::run(command, context),
         Command::Geo(command) => geo::run(command, context),
         Command::Snapshot(command) => snapshot::run(command, context),

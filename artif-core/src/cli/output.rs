@@ -141,6 +141,17 @@ impl<'a> Screen<'a> {
         self.err_terminal && !self.quiet && self.verbose == 0 && !logs
     }
 
+    /// Whether somebody is there to answer a question.
+    pub(super) fn interactive(&self) -> bool {
+        self.out_terminal && self.err_terminal && !self.json && !self.quiet
+    }
+
+    /// Puts a question on standard error.
+    pub(super) fn ask(&mut self, question: &str) {
+        let _ = self.out.flush();
+        let _ = write!(self.err, "{question} ").and_then(|()| self.err.flush());
+    }
+
     pub(super) fn verbose(&self) -> bool {
         self.verbose > 0
     }

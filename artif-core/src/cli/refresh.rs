@@ -57,7 +57,10 @@ fn refresh(
 
 /// The exit code a refresh deserves.
 pub(super) fn code(report: &RefreshReport) -> u8 {
-    let bad = report.count(Outcome::Failed) + report.count(Outcome::Refused);
+    let lists = report.warninglists.iter();
+    let bad = report.count(Outcome::Failed)
+        + report.count(Outcome::Refused)
+        + lists.filter(|l| matches!(l.outcome, Outcome::Failed | Outcome::Refused)).count();
     if bad == 0 { exit::OK } else { exit::PARTIAL }
 }
 
@@ -168,7 +171,7 @@ fn print_dry(report: &RefreshReport, screen: &mut Screen<'_>) -> Result<(), Stop
 }
 
 pub(super) fn troubles(report: &RefreshReport, screen: &mut Screen<'_>) -> Result<(), Stop> {
-    for feed in &report.feeds {
+    for feed in report.feeds.iter().chain(&report.warninglists) {
         let Some(error) = &feed.error else { continue };
         let word = if feed.outcome == Outcome::Refused { "refused" } else { "failed" };
         let word = screen.paint(word, Style::new().red());
@@ -214,6 +217,21 @@ fn summary(report: &RefreshReport, screen: &mut Screen<'_>) -> Result<(), Stop> 
         ),
     )?;
     screen.pair("networks", networks(&report.snapshot.counts))?;
+    if !report.warninglists.is_empty() {
+        let lists = &report.warninglists;
+        let of = |outcome| lists.iter().filter(|list| list.outcome == outcome).count();
+        screen.pair(
+            "warninglist",
+            format_args!(
+                "{} lists: {} loaded, {} unchanged, {} failed, {} refused",
+                lists.len(),
+                of(Outcome::Loaded),
+                of(Outcome::Unchanged),
+                of(Outcome::Failed),
+                of(Outcome::Refused)
+            ),
+        )?;
+    }
     screen.pair(
         "snapshot",
         format_args!(

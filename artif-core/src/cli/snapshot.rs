@@ -56,7 +56,8 @@ fn info(snapshot: &Snapshot, path: &Path, context: &mut Context<'_>) -> Done {
             "next_edge": meta.next_edge.map(datetime),
             "counts": meta.counts,
             "geo": meta.geo,
-            "feeds": meta.feeds,
+            "feeds": meta.feeds_proper(),
+            "warninglists": meta.warninglists(),
         }))?;
         return Ok(exit::OK);
     }
@@ -80,6 +81,7 @@ fn info(snapshot: &Snapshot, path: &Path, context: &mut Context<'_>) -> Done {
             human::count(counts.records)
         ),
     )?;
-    screen.pair("feeds", meta.feeds.len())?;
+    screen.pair("feeds", meta.feeds_proper().len())?;
+    screen.pair("warninglist", format_args!("{} lists", meta.warninglists().len()))?;
     Ok(exit::OK)
 }

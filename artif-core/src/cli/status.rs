@@ -54,6 +54,16 @@ fn print(status: &Status, screen: &mut Screen<'_>) -> Result<(), Stop> {
     let stale = status.feeds.iter().filter(|feed| feed.stale.is_some()).count();
     let enabled = status.feeds.iter().filter(|feed| feed.enabled).count();
     screen.pair("feeds", format_args!("{enabled} enabled, {stale} stale"))?;
+    let lists = &status.warninglists;
+    let capping = lists.iter().filter(|list| list.caps() && list.count > 0).count();
+    let used = lists.iter().filter(|list| list.count > 0).count();
+    screen.pair(
+        "warninglist",
+        format_args!(
+            "{used} lists with {} entries, {capping} of them cap verdicts",
+            human::count(lists.iter().map(|list| list.count).sum::<u64>())
+        ),
+    )?;
     for database in &status.geo {
         let built =
             database.built.map_or_else(String::new, |at| format!(", built {}", at.format("%F")));

@@ -77,6 +77,13 @@ pub(super) const KEYS: &[(&str, &str, Kind)] = &[
     ("schedule", "jitter", Kind::Number),
     ("schedule", "first_retry", Kind::Text),
     ("schedule", "longest_retry", Kind::Text),
+    ("warninglists", "builtin", Kind::Flag),
+    ("warninglists", "source", Kind::Text),
+    ("warninglists", "lists", Kind::List),
+    ("warninglists", "refresh", Kind::Text),
+    ("warninglists", "cap", Kind::List),
+    ("warninglists", "annotate", Kind::List),
+    ("warninglists", "ignore", Kind::List),
     ("feeds", "enable", Kind::List),
     ("feeds", "disable", Kind::List),
 ];

@@ -17,7 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use self::geo::{Geo, GeoSource};
 pub use self::sections::{
-    Catalogue, Feeds, History, Parse, Schedule, ScorerKind, Scoring, Snapshot,
+    Catalogue, Feeds, History, Parse, Schedule, ScorerKind, Scoring, Snapshot, Warninglists,
 };
 pub use crate::feed::guard::Guard;
 pub use crate::feed::source::FetchOptions as Fetch;
@@ -86,6 +86,8 @@ pub struct Config {
     pub middleware: Middleware,
     /// When feeds are fetched by themselves.
     pub schedule: Schedule,
+    /// Known-good and shared infrastructure.
+    pub warninglists: Warninglists,
     /// Which catalogue entries take part.
     pub feeds: Feeds,
     /// The `[[feed]]` sections: only their number, see `feed_sections`.
@@ -124,6 +126,7 @@ impl Default for Config {
             snapshot: Snapshot::default(),
             middleware: Middleware::default(),
             schedule: Schedule::default(),
+            warninglists: Warninglists::default(),
             feeds: Feeds::default(),
             feed: Vec::new(),
             origin: Origin::default(),
@@ -308,6 +311,11 @@ impl Config {
             // An absolute path replaces the folder.
             *path = folder.join(&*path);
         }
+        if let Some(source) = self.warninglists.source.as_mut().filter(|s| !s.contains("://")) {
+            let path = folder.join(source.strip_prefix("file:").unwrap_or(source));
+            // A path given as text stays text.
+            *source = path.to_string_lossy().into_owned();
+        }
     }
 
     fn problem(&self) -> Option<Problem> {
@@ -401,6 +409,10 @@ impl Config {
             .or_else(|| {
                 let (key, message) = self.middleware.problem()?;
                 Some(Problem { section: "middleware", key, message })
+            })
+            .or_else(|| {
+                let (key, message) = self.warninglists.problem()?;
+                Some(Problem { section: "warninglists", key, message })
             })
             .or_else(|| {
                 let both = self.feeds.enable.iter().find(|id| self.feeds.disable.contains(id))?;

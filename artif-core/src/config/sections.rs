@@ -303,6 +303,93 @@ impl Schedule {
     }
 }
 
+/// Known-good and shared infrastructure (`[warninglists]`).
+///
+/// | key | default | |
+/// |---|---|---|
+/// | `builtin` | `true` | use the small lists that come with this build |
+/// | `source` | none | a folder with `NAME/list.json` or `NAME.json`, one such file, or an address |
+/// | `lists` | `[]` | the names to use; none stands for all in the folder, and at an address for all known |
+/// | `refresh` | `"1d"` | how often lists are fetched |
+/// | `cap` | `[]` | lists or categories that keep feeds alone from blocking |
+/// | `annotate` | `[]` | lists or categories that are only named in answers |
+/// | `ignore` | `[]` | lists or categories that are not used |
+///
+/// In an address `{name}` stands for a list's name; without it `/NAME/list.json` is added. The last
+/// three hold names of lists, names with `*` at one end, or ids of categories; a list's name counts
+/// before its category, and both before what is built in.
+///
+/// ```
+/// let lists = artif_core::config::Warninglists::default();
+/// assert!(lists.builtin && lists.source.is_none());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Warninglists {
+    /// Use the lists built in.
+    pub builtin: bool,
+    /// Where the others come from.
+    pub source: Option<String>,
+    /// Their names.
+    pub lists: Vec<String>,
+    /// How often they are fetched.
+    #[serde(with = "crate::duration")]
+    pub refresh: Duration,
+    /// Those that keep feeds alone from blocking.
+    pub cap: Vec<String>,
+    /// Those that are only named.
+    pub annotate: Vec<String>,
+    /// Those that are not used.
+    pub ignore: Vec<String>,
+}
+
+impl Default for Warninglists {
+    fn default() -> Self {
+        Self {
+            builtin: true,
+            source: None,
+            lists: Vec::new(),
+            refresh: Duration::from_secs(86_400),
+            cap: Vec::new(),
+            annotate: Vec::new(),
+            ignore: Vec::new(),
+        }
+    }
+}
+
+impl Warninglists {
+    /// What is wrong: the key, and why.
+    pub(crate) fn problem(&self) -> Option<(&'static str, String)> {
+        if self.refresh.is_zero() {
+            return Some(("refresh", "has to be longer than nothing".to_owned()));
+        }
+        let source = self.source.as_deref();
+        if let Some((scheme, _)) = source.and_then(|source| source.split_once("://"))
+            && !matches!(scheme, "http" | "https")
+        {
+            return Some(("source", "is neither a path nor an http: or https: address".to_owned()));
+        }
+        if source.is_some_and(str::is_empty) {
+            return Some(("source", "is empty".to_owned()));
+        }
+        let said = [("cap", &self.cap), ("annotate", &self.annotate), ("ignore", &self.ignore)];
+        for (place, (key, names)) in said.iter().enumerate() {
+            for name in *names {
+                let other = said.iter().skip(place + 1).find(|(_, names)| names.contains(name));
+                if let Some((other, _)) = other {
+                    let name = excerpt(name);
+                    return Some((
+                        key,
+                        format!("names {name:?}, which `warninglists.{other}` names too"),
+                    ));
+                }
+            }
+        }
+        None
+    }
+}
+
 /// Which catalogue entries take part, whatever the catalogue says (`[feeds]`).
 ///
 /// | key | default | |

@@ -66,7 +66,7 @@ fn mistakes_name_line_key_and_remedy() {
         (
             "\n\n[geoo]\nasn = 'x'",
             "configuration, line 3: unknown key `geoo`, expected one of `data`, `catalogue`, \
-             `geo`, `scoring`, `history`, `parse`, `fetch`, `guard`, `snapshot`, `middleware`, `schedule`, `feeds`, `feed`; did you \
+             `geo`, `scoring`, `history`, `parse`, `fetch`, `guard`, `snapshot`, `middleware`, `schedule`, `warninglists`, `feeds`, `feed`; did you \
              mean \"geo\"?",
         ),
         (
@@ -137,6 +137,13 @@ fn values_out_of_range_name_line_and_key() {
         ("fetch", "concurrency = 0", "`fetch.concurrency` 0 is not within 1 to 64"),
         ("fetch", "user_agent = 'a\tb'", "`fetch.user_agent` has to be visible ASCII"),
         ("fetch", "user_agent = ' '", "`fetch.user_agent` has to be visible ASCII"),
+        ("warninglists", "refresh = '0s'", "`warninglists.refresh` has to be longer than nothing"),
+        ("warninglists", "source = 'ftp://x'", "`warninglists.source` is neither a path nor"),
+        (
+            "warninglists",
+            "cap = ['a']\nignore = ['a']",
+            "`warninglists.cap` names \"a\", which `warninglists.ignore` names too",
+        ),
         ("guard", "min_share = 1.5", "`guard.min_share` is not within 0 to 1"),
         ("guard", "max_growth = 0.5", "`guard.max_growth` is not a number from 1 on"),
         ("snapshot", "keep = 0", "`snapshot.keep` is not within 1 to 100"),

@@ -5,19 +5,20 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use super::owner::{Engine, Holding, Shared};
+use super::owner::{Engine, Holding, ListFacts, Shared};
 use super::refresh::Work;
 use super::switches::Switches;
 use crate::clock::{Clock, SystemClock, seconds, span};
 use crate::config::{Catalogue as CatalogueSource, Config};
 use crate::error::{Error, Result};
-use crate::feed::{Catalogue, Feed, FeedId, FeedSpec};
+use crate::feed::{Catalogue, Feed, FeedId, FeedSpec, Role, added};
 use crate::geo::{GeoTable, Updates};
 use crate::ledger::{Ledger, LedgerOptions, MemoryStore, Store};
 use crate::overlay::Overlay;
 use crate::score;
 use crate::snapshot::{Input, Snapshot, SnapshotFeed, compile};
 use crate::view::Answers;
+use crate::warninglist;
 
 /// Describes an [`Engine`]; [`Self::build`] checks it all, after that lookups cannot fail.
 ///
@@ -142,12 +143,12 @@ impl EngineBuilder {
     pub fn build(self) -> Result<Engine> {
         let mut config = self.config;
         config.validate()?;
-        let mut feeds = configured_feeds(&config, &self.catalogues, self.feeds)?;
+        let dir = (!self.in_memory).then(|| self.data.unwrap_or_else(|| config.data.clone()));
+        let mut feeds = configured_feeds(&config, &self.catalogues, self.feeds, dir.as_deref())?;
         let scorer = score::by_name(config.scoring.scorer.name()).ok_or_else(|| {
             Error::config(format!("no scorer {:?} in this build", config.scoring.scorer.name()))
         })?;
         let clock: Arc<dyn Clock> = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
-        let dir = (!self.in_memory).then(|| self.data.unwrap_or_else(|| config.data.clone()));
 
         if let Some(dir) = &dir {
             config.geo.place(dir);
@@ -160,9 +161,18 @@ impl EngineBuilder {
             None => Holding::Memory(MemoryStore::new()),
         };
 
+        let (mut lists, feeds): (Vec<Feed>, Vec<Feed>) =
+            feeds.into_iter().partition(|feed| feed.role == Role::Warninglist);
+        for list in &mut lists {
+            let facts = warninglist::classify(list.id.as_str(), &config.warninglists);
+            list.enabled &= facts.action != warninglist::Action::Ignore;
+        }
+        lists.extend(named_lists(&config, ledger.store())?);
+
         let empty = compile(Input {
             feeds: Vec::new(),
             ids: &[],
+            builtin: Vec::new(),
             store: &MemoryStore::new(),
             geo: &GeoTable::default(),
             databases: Vec::new(),
@@ -184,6 +194,7 @@ impl EngineBuilder {
         let updates = dir.as_deref().map(Updates::load).unwrap_or_default();
         // What kept feeds from ever being loaded is known from the snapshot alone.
         let troubles = known_troubles(&answers.load().snapshot.meta().feeds);
+        let list_facts = known_list_facts(&answers.load().snapshot.meta().feeds);
         Engine::start(Shared {
             config,
             feeds: Mutex::new(feeds),
@@ -197,6 +208,8 @@ impl EngineBuilder {
             updates: Mutex::new(updates),
             updating: Mutex::default(),
             scheduled: AtomicBool::new(false),
+            warninglists: lists,
+            list_facts: Mutex::new(list_facts),
         })
     }
 }
@@ -204,6 +217,32 @@ impl EngineBuilder {
 fn known_troubles(feeds: &[SnapshotFeed]) -> BTreeMap<FeedId, String> {
     let never_loaded = feeds.iter().filter(|feed| feed.first_loaded.is_none());
     never_loaded.filter_map(|feed| Some((feed.id.parse().ok()?, feed.stale.clone()?))).collect()
+}
+
+/// What the documents of warninglists said of themselves when they were read last.
+fn known_list_facts(feeds: &[SnapshotFeed]) -> BTreeMap<FeedId, ListFacts> {
+    let facts = |feed: &SnapshotFeed| {
+        let version = feed.warninglist.as_ref()?.version.clone();
+        Some((feed.id.parse().ok()?, ListFacts { name: feed.name.clone(), version }))
+    };
+    feeds.iter().filter_map(facts).collect()
+}
+
+/// The warninglists of the configuration. Where their folder has gone away, those that the ledger
+/// holds go on counting.
+fn named_lists(config: &Config, store: &dyn Store) -> Result<Vec<Feed>> {
+    let error = match warninglist::feeds(&config.warninglists) {
+        Ok(lists) => return Ok(lists),
+        Err(error) => error,
+    };
+    let heads = store.heads()?;
+    let ids = heads.iter().map(|head| &head.feed);
+    let lists = warninglist::feeds_of_names(ids, &config.warninglists)?;
+    if lists.is_empty() {
+        return Err(error);
+    }
+    tracing::warn!(%error, "going on with the warninglists loaded before");
+    Ok(lists)
 }
 
 /// Starts from what is published. A first start has nothing, and a snapshot of another format or a
@@ -227,16 +266,17 @@ fn mend_overlay(dir: &Path, store: &dyn Store) -> Result<()> {
 /// All feeds of a configuration, switched as it and the data folder say.
 #[cfg(feature = "cli")]
 pub(crate) fn folder_feeds(config: &Config, dir: &Path) -> Result<Vec<Feed>> {
-    let mut feeds = configured_feeds(config, &[], Vec::new())?;
+    let mut feeds = configured_feeds(config, &[], Vec::new(), Some(dir))?;
     Switches::load(dir)?.apply(&mut feeds);
     Ok(feeds)
 }
 
-/// All feeds of a configuration, switched as it says.
+/// All feeds of a configuration, and those added to the data folder, switched as it says.
 pub(crate) fn configured_feeds(
     config: &Config,
     catalogues: &[PathBuf],
     own: Vec<Feed>,
+    data: Option<&Path>,
 ) -> Result<Vec<Feed>> {
     let mut feeds = own;
     let named = config.feed_sections::<FeedSpec>()?;
@@ -256,6 +296,20 @@ pub(crate) fn configured_feeds(
         }
     }
     let mut seen = std::collections::BTreeSet::new();
+    let added = data.map_or_else(|| Ok(Vec::new()), added::load)?;
+    for (path, feed) in added {
+        if feeds.iter().any(|other| other.id == feed.id) {
+            return Err(Error::Config {
+                message: format!(
+                    "feed {:?} is there twice: remove this file, or give one of them another id",
+                    feed.id
+                ),
+                path: Some(path),
+                line: None,
+            });
+        }
+        feeds.push(feed);
+    }
     for feed in &mut feeds {
         if !seen.insert(feed.id.clone()) {
             return Err(Error::config(format!(

@@ -33,6 +33,8 @@ pub use options::{Progress, RefreshEvent, RefreshOptions};
 pub use overrides::Overrides;
 pub use owner::Engine;
 pub use reader::Reader;
+#[cfg(feature = "cli")]
+pub(crate) use refresh::parse_limits;
 pub use refresh::{FeedReport, Outcome, RefreshReport, RefreshTimings};
 pub use schedule::{Listener, Refresher, ScheduleEvent, ScheduleOptions};
 pub use status::{SnapshotStatus, Status};
@@ -98,6 +100,7 @@ fn feeds_now(feeds: &[Feed], heads: &[FeedHead], troubles: &Troubles) -> Vec<Sna
                     Some(head) => head.stale.clone(),
                     None => troubles.get(&feed.id).cloned(),
                 },
+                warninglist: None,
             }
         })
         .collect()

@@ -1,5 +1,6 @@
 //! The owner of a data folder.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -65,6 +66,16 @@ pub(super) struct Shared {
     pub(super) updating: Mutex<()>,
     /// Whether a thread refreshes by the schedule: there is one at most.
     pub(super) scheduled: AtomicBool,
+    /// Fetched and kept like feeds, and shown apart from them.
+    pub(super) warninglists: Vec<Feed>,
+    pub(super) list_facts: Mutex<BTreeMap<FeedId, ListFacts>>,
+}
+
+/// What a warninglist's document says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ListFacts {
+    pub(super) name: String,
+    pub(super) version: Option<String>,
 }
 
 /// The ledger, in a folder or in memory.
@@ -237,6 +248,15 @@ impl Engine {
         self.shared.feeds().clone()
     }
 
+    /// The warninglists as configured, without those that are built in.
+    ///
+    /// ```
+    /// assert!(artif_core::Engine::in_memory().unwrap().warninglists().is_empty());
+    /// ```
+    pub fn warninglists(&self) -> &[Feed] {
+        &self.shared.warninglists
+    }
+
     /// Enables or disables a feed for this folder, beyond this process's life. It takes effect with
     /// the next refresh.
     ///
@@ -322,6 +342,13 @@ impl Engine {
 impl Shared {
     pub(super) fn feeds(&self) -> std::sync::MutexGuard<'_, Vec<Feed>> {
         self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything that is fetched: feeds, then warninglists.
+    pub(super) fn sources(&self) -> Vec<Feed> {
+        let mut all = self.feeds().clone();
+        all.extend(self.warninglists.iter().cloned());
+        all
     }
 
     fn change_overrides(&self, change: OverrideChange) -> Result<()> {

@@ -10,12 +10,15 @@ use super::feeds_now;
 use super::options::RefreshEvent;
 use super::owner::{Holding, Shared};
 use super::refresh::Work;
+use crate::category::{CategorySet, ThreatLevel};
 use crate::clock::{Seconds, seconds, span};
 use crate::error::{Error, Result};
-use crate::feed::Feed;
+use crate::feed::{Feed, Role};
 use crate::geo::GeoSources;
 use crate::ledger::FeedHead;
-use crate::snapshot::{self, Compiled, Input, Snapshot, compile};
+use crate::net::PrefixSet;
+use crate::snapshot::{self, Compiled, Input, Snapshot, SnapshotFeed, compile};
+use crate::warninglist;
 
 /// What became of it, and how long it took.
 #[derive(Debug, Default)]
@@ -56,9 +59,12 @@ pub(super) fn publish_if_needed(
     let sequence = next_sequence(shared);
     let taking_part: Vec<Feed> = feeds.iter().filter(|feed| feed.enabled).cloned().collect();
     let ids: Vec<_> = taking_part.iter().map(|feed| feed.id.clone()).collect();
+    let mut described = feeds_now(&taking_part, &heads, &shared.troubles);
+    let builtin = describe_warninglists(shared, &mut described)?;
     let input = Input {
-        feeds: feeds_now(&taking_part, &heads, &shared.troubles),
+        feeds: described,
         ids: &ids,
+        builtin,
         store: shared.ledger.store(),
         geo: &geo.table,
         databases: geo.databases.clone(),
@@ -102,6 +108,43 @@ pub(super) fn publish_if_needed(
     done.anew = true;
     // Answers are as new as can be even where the ledger's disk is in trouble.
     checkpoint.map(|()| done)
+}
+
+/// Says of the warninglists what they are about, and adds those that are built in, whose networks
+/// are returned.
+fn describe_warninglists(shared: &Shared, feeds: &mut Vec<SnapshotFeed>) -> Result<Vec<PrefixSet>> {
+    let config = &shared.config.warninglists;
+    let known = shared.list_facts.lock().unwrap_or_else(PoisonError::into_inner);
+    for list in feeds.iter_mut().filter(|feed| feed.role == Role::Warninglist) {
+        let mut facts = warninglist::classify(warninglist::list_name(&list.id), config);
+        let said = known.iter().find(|(id, _)| id.as_str() == list.id).map(|(_, said)| said);
+        if let Some(said) = said {
+            list.name.clone_from(&said.name);
+            facts.version.clone_from(&said.version);
+        }
+        list.warninglist = Some(facts);
+    }
+    let mut networks = Vec::new();
+    for list in warninglist::builtin(config)? {
+        feeds.push(SnapshotFeed {
+            id: list.id.to_string(),
+            name: list.name,
+            provider: "artif".to_owned(),
+            source_group: "artif".to_owned(),
+            categories: CategorySet::EMPTY,
+            threat_level: ThreatLevel::UNDEFINED,
+            role: Role::Warninglist,
+            reliability: 1.0,
+            enabled: true,
+            count: list.prefixes.len() as u64,
+            first_loaded: None,
+            confirmed: None,
+            stale: None,
+            warninglist: Some(list.facts),
+        });
+        networks.push(list.prefixes);
+    }
+    Ok(networks)
 }
 
 fn publish(shared: &Shared, dir: &Path, sequence: u64, compiled: &Compiled) -> Result<()> {
@@ -154,6 +197,7 @@ fn inputs(shared: &Shared, feeds: &[Feed], heads: &[FeedHead], geo: u128) -> Str
     };
     add(env!("CARGO_PKG_VERSION"));
     add(&format!("{} {:?} {:?}", geo, shared.config.scoring, shared.config.history));
+    add(&format!("{:?}", shared.config.warninglists));
     for feed in feeds.iter().filter(|feed| feed.enabled) {
         add(&format!("{feed:?}"));
     }

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::admission::{Admission, Changes};
 use super::options::{RefreshEvent, RefreshOptions};
-use super::owner::Shared;
+use super::owner::{ListFacts, Shared};
 use super::publication::{self, Published};
 use super::status::SnapshotStatus;
 use crate::clock::{Seconds, seconds, span};
@@ -111,6 +111,8 @@ pub struct RefreshTimings {
 pub struct RefreshReport {
     /// Every feed that was to be fetched, in the order of the configuration.
     pub feeds: Vec<FeedReport>,
+    /// The same of the warninglists.
+    pub warninglists: Vec<FeedReport>,
     /// Ended listings forgotten because they passed the retention.
     pub expired: u64,
     /// Whether a new snapshot was published.
@@ -158,7 +160,7 @@ pub(super) enum Content {
 }
 
 pub(super) fn refresh(shared: &Shared, options: &RefreshOptions) -> Result<RefreshReport> {
-    let all = shared.feeds().clone();
+    let all = shared.sources();
     let chosen = choose(&all, options)?;
     refresh_chosen(shared, options, &all, &chosen)
 }
@@ -166,7 +168,7 @@ pub(super) fn refresh(shared: &Shared, options: &RefreshOptions) -> Result<Refre
 /// Refreshes the feeds named in the options and, unlike [`refresh`], no feed where none is: then
 /// only what depends on the clock is seen to.
 pub(super) fn refresh_named(shared: &Shared, options: &RefreshOptions) -> Result<RefreshReport> {
-    let all = shared.feeds().clone();
+    let all = shared.sources();
     let chosen: Vec<_> = all.iter().filter(|feed| options.feeds.contains(&feed.id)).collect();
     refresh_chosen(shared, options, &all, &chosen)
 }
@@ -196,6 +198,7 @@ fn refresh_chosen(
     progress(RefreshEvent::Started { feeds: chosen.len() });
     let now = seconds(shared.clock.now());
     let reports = take_in(shared, options, chosen, now, &progress)?;
+    let (reports, warninglists) = apart(shared, reports);
     timings.feeds = millis(started.elapsed());
 
     if options.dry_run {
@@ -203,6 +206,7 @@ fn refresh_chosen(
         let snapshot = SnapshotStatus::of_view(&shared.answers.load());
         return Ok(RefreshReport {
             feeds: reports,
+            warninglists,
             expired: 0,
             published: false,
             snapshot,
@@ -220,14 +224,29 @@ fn refresh_chosen(
     timings.publish = millis(publish);
     timings.total = millis(started.elapsed());
     let snapshot = SnapshotStatus::of_view(&shared.answers.load());
-    Ok(RefreshReport { feeds: reports, expired, published, snapshot, timings })
+    Ok(RefreshReport { feeds: reports, warninglists, expired, published, snapshot, timings })
+}
+
+/// The reports of feeds and those of warninglists, of which it is kept what they say of themselves.
+fn apart(shared: &Shared, reports: Vec<FeedReport>) -> (Vec<FeedReport>, Vec<FeedReport>) {
+    let ids: std::collections::BTreeSet<_> = shared.warninglists.iter().map(|f| &f.id).collect();
+    let (lists, feeds): (Vec<_>, Vec<_>) =
+        reports.into_iter().partition(|report| ids.contains(&report.feed));
+    let mut known = shared.list_facts.lock().unwrap_or_else(PoisonError::into_inner);
+    for report in lists.iter().filter(|report| report.commit.is_some()) {
+        let header = report.parse.as_ref().map(|parse| &parse.header);
+        let Some(name) = header.and_then(|header| header.get("name")) else { continue };
+        let version = header.and_then(|header| header.get("version")).cloned();
+        known.insert(report.feed.clone(), ListFacts { name: name.clone(), version });
+    }
+    (feeds, lists)
 }
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn parse_limits(config: &crate::config::Parse) -> ParseLimits {
+pub(crate) fn parse_limits(config: &crate::config::Parse) -> ParseLimits {
     ParseLimits {
         max_line: config.max_line,
         max_entries: config.max_entries,

@@ -75,6 +75,8 @@ pub struct Status {
     pub snapshot: SnapshotStatus,
     /// The feeds: an owner's as they are now, a reader's as of the snapshot.
     pub feeds: Vec<SnapshotFeed>,
+    /// The warninglists as of the snapshot, those built in included.
+    pub warninglists: Vec<SnapshotFeed>,
     /// The geo databases as of the snapshot.
     pub geo: Vec<GeoDatabase>,
     /// How the updates of those are that have a source.
@@ -96,7 +98,8 @@ impl Status {
             data: data.map(Path::to_owned),
             owner: false,
             snapshot,
-            feeds: meta.feeds.clone(),
+            feeds: meta.feeds_proper(),
+            warninglists: meta.warninglists(),
             geo: meta.geo.clone(),
             geo_updates: data.map(Updates::load).unwrap_or_default().status(),
             overrides: view.overlay.entries().len() as u64,
@@ -153,6 +156,11 @@ impl Status {
                     self.problems.push(format!("feed {} was never loaded", feed.id));
                 }
                 None => {}
+            }
+        }
+        for list in &self.warninglists {
+            if let Some(reason) = &list.stale {
+                self.problems.push(format!("warninglist {} is stale: {reason}", list.id));
             }
         }
         if let Some(recovery) = self.ledger.as_ref().and_then(|ledger| ledger.recovery.as_ref()) {

@@ -112,6 +112,8 @@ pub enum Role {
     Label,
     /// Known good or shared infrastructure.
     Benign,
+    /// A warninglist: its category decides whether feeds alone may block what is on it.
+    Warninglist,
 }
 
 /// What a feed's entries stand for.

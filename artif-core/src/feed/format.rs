@@ -87,6 +87,9 @@ pub enum Format {
         #[serde(default)]
         to_ids_only: bool,
     },
+    /// One list of the misp-warninglists project, a `list.json`. Only lists of addresses give
+    /// entries: what is in a list of host names, patterns or parts of texts is counted and skipped.
+    MispWarninglist {},
     /// A folder in the MISP feed format (manifest and events). No single document.
     MispFeed {},
     /// The lists of the misp-warninglists project. No single document.
@@ -128,6 +131,7 @@ impl Format {
             Self::Firehol { .. } => "firehol",
             Self::UrlList { .. } => "url-list",
             Self::MispEvent { .. } => "misp-event",
+            Self::MispWarninglist {} => "misp-warninglist",
             Self::MispFeed {} => "misp-feed",
             Self::MispWarninglists { .. } => "misp-warninglists",
             Self::Otx { .. } => "otx",
@@ -497,6 +501,7 @@ mod tests {
             r#"{"type":"firehol","drop_bogons":true}"#,
             r#"{"type":"url-list","take":"ip-host"}"#,
             r#"{"type":"misp-event"}"#,
+            r#"{"type":"misp-warninglist"}"#,
             r#"{"type":"misp-feed"}"#,
             r#"{"type":"misp-warninglists","slugs":["rfc1918"]}"#,
             r#"{"type":"otx","auth":{"header":"X-OTX-API-KEY","env":"OTX_API_KEY"}}"#,

@@ -154,7 +154,7 @@ impl FeedGuard {
 }
 
 /// Whether a document that begins like this is an HTML page.
-fn is_html(start: &[u8]) -> bool {
+pub(super) fn is_html(start: &[u8]) -> bool {
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start();
     [&b"<!doctype"[..], b"<html", b"<head", b"<body"]
         .iter()

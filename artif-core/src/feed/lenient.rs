@@ -10,6 +10,10 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 pub(super) struct Lenient(pub(super) Option<String>);
 
 impl Lenient {
+    pub(super) fn text(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
     pub(super) fn flag(&self) -> bool {
         let truths = ["1", "true", "yes", "on"];
         let text = self.0.as_deref().map(str::trim);

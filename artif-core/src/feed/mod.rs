@@ -1,7 +1,9 @@
 //! Feeds: what a list is called, where it comes from, how it is written, what it says.
 
+pub(crate) mod added;
 mod catalogue;
 mod definition;
+mod detect;
 mod foreign;
 mod format;
 pub(crate) mod guard;
@@ -13,6 +15,7 @@ mod spec;
 
 pub use catalogue::Catalogue;
 pub use definition::{Feed, FeedId, Role, Scope};
+pub use detect::{Detected, Hint, Proposal, Refusal, detect};
 pub use format::{
     Column, Columns, Format, HeaderKey, Json, JsonPath, Min, Ndjson, UrlPart, ValueKind, Where,
 };
@@ -23,3 +26,5 @@ pub use parse::{
 };
 pub use source::{Auth, Headers, SecretSource};
 pub(crate) use spec::FeedSpec;
+#[cfg(feature = "cli")]
+pub(crate) use spec::{absolute_url, format_or_name, parse_duration};

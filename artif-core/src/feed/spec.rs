@@ -94,7 +94,9 @@ impl FeedSpec {
 }
 
 /// A table where it is more than a name.
-fn format_or_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Format, D::Error> {
+pub(crate) fn format_or_name<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Format, D::Error> {
     struct Visitor;
     impl<'de> de::Visitor<'de> for Visitor {
         type Value = Format;
@@ -163,7 +165,7 @@ pub(crate) fn parse_duration(text: &str) -> Option<u64> {
 }
 
 /// The address as the fetcher takes it: `file:` made absolute, everything else checked.
-pub(super) fn absolute_url(url: &str, base: Option<&Path>) -> Result<String> {
+pub(crate) fn absolute_url(url: &str, base: Option<&Path>) -> Result<String> {
     let url = url.trim();
     check_url(url)?;
     let invalid = |reason: String| Error::Invalid { what: "feed url", reason };

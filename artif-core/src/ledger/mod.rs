@@ -17,6 +17,8 @@ mod sled_store;
 mod store;
 
 pub use checkpoint::{newest_good, write_checkpoint};
+#[cfg(feature = "cli")]
+pub(crate) use files::create_folder;
 pub use memory::MemoryStore;
 pub use override_log::OverrideLog;
 pub use owner::{Ledger, LedgerOptions};

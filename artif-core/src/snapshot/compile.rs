@@ -25,7 +25,7 @@ use crate::error::Result;
 use crate::feed::{FeedId, Role};
 use crate::geo::{GeoDatabase, GeoTable};
 use crate::ledger::Store;
-use crate::net::{Prefix, special_blocks};
+use crate::net::{Prefix, PrefixSet, special_blocks};
 use crate::reputation::Verdict;
 use crate::score::{Document, Documents, FeedFacts, Model, ScoreInput, Scorer, State, Subject};
 
@@ -38,6 +38,8 @@ pub(crate) struct Input<'a> {
     pub(crate) feeds: Vec<SnapshotFeed>,
     /// Their ids in the ledger, in the same order.
     pub(crate) ids: &'a [FeedId],
+    /// Networks of those of the feeds that come after the last id and have no ledger.
+    pub(crate) builtin: Vec<PrefixSet>,
     pub(crate) store: &'a dyn Store,
     pub(crate) geo: &'a GeoTable,
     pub(crate) databases: Vec<GeoDatabase>,
@@ -69,11 +71,13 @@ struct Standing {
     labels: u32,
     categories: CategorySet,
     ended: Seconds,
+    /// On a warninglist that keeps feeds alone from blocking it.
+    capped: bool,
 }
 
 /// Compiles a snapshot. The same input gives the same bytes.
 pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
-    let gathered = gather(input.store, input.ids)?;
+    let gathered = gather(input.store, input.ids, &input.builtin)?;
     let mut feed_sets = Sets::new();
     let classify = Classify { feeds: &input.feeds, listings: &gathered.listings, now: input.now };
     let mut by_set = |reach| -> Vec<Standing> {
@@ -117,12 +121,18 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
         }))
         .collect();
 
+    // Figures are about feeds: what only warninglists name does not count.
+    let by_feeds = gathered.by_feeds(|feed| {
+        input.feeds.get(feed as usize).is_some_and(|feed| feed.role != Role::Warninglist)
+    });
+    let listings = |set: &u32| by_feeds.get(*set as usize).copied().unwrap_or(0);
+    let networks = |sets: &[u32]| sets.iter().filter(|set| listings(set) > 0).count() as u64;
     let counts = SnapshotCounts {
-        networks4: gathered.v4.len() as u64,
-        networks6: gathered.v6.len() as u64,
+        networks4: networks(&gathered.v4_sets),
+        networks6: networks(&gathered.v6_sets),
         active: gathered.count(|set| state(&within_window, set) == State::Active),
         historical: gathered.count(|set| state(&within_window, set) == State::Historical),
-        listings: gathered.total,
+        listings: gathered.v4_sets.iter().chain(&gathered.v6_sets).map(listings).sum(),
         ranges4: cut.v4.starts.len() as u64,
         ranges6: cut.v6.starts.len() as u64,
         records: records.len() as u64,
@@ -215,6 +225,7 @@ const NOTHING: Standing = Standing {
     labels: 0,
     categories: CategorySet::EMPTY,
     ended: 0,
+    capped: false,
 };
 
 /// Turns listings into where an address stands.
@@ -259,12 +270,15 @@ impl Classify<'_> {
             sets.fold(CategorySet::EMPTY, |all, feed| all.union(feed.categories))
         };
         let categories = said(&feeds).union(said(&labels));
+        let capped =
+            labels.iter().any(|f| self.feeds.get(*f as usize).is_some_and(SnapshotFeed::caps));
         Standing {
             state,
             feeds: sets.intern(&feeds),
             labels: sets.intern(&labels),
             categories,
             ended,
+            capped,
         }
     }
 }
@@ -287,6 +301,11 @@ fn record(
         record: found,
     });
     let verdict = Verdict::of_score(standing.state, score, input.triage_below);
+    let (score, verdict) = if standing.capped {
+        (score.max(input.triage_below), verdict.capped())
+    } else {
+        (score, verdict)
+    };
     Record::new(id, standing.state, verdict, found, score)
 }
 

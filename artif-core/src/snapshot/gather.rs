@@ -7,7 +7,7 @@ use crate::clock::Seconds;
 use crate::error::{Error, Result};
 use crate::feed::FeedId;
 use crate::ledger::Store;
-use crate::net::{Prefix, Prefix4, Prefix6};
+use crate::net::{Prefix, Prefix4, Prefix6, PrefixSet};
 
 /// A feed and an interval; `ended` is 0 while active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,11 +64,17 @@ pub(super) struct Gathered {
     /// Sets of places in `listings`.
     pub(super) sets: Sets,
     pub(super) listings: Listings,
-    /// How many listings there are in all.
-    pub(super) total: u64,
 }
 
 impl Gathered {
+    /// For each set how many of its listings are by feeds that count.
+    pub(super) fn by_feeds(&self, counts: impl Fn(u32) -> bool) -> Vec<u64> {
+        let sets = 0..self.sets.len() as u32;
+        let listings = |set| self.sets.get(set).iter().filter_map(|id| self.listings.get(*id));
+        sets.map(|set| listings(set).filter(|listing| counts(listing.feed)).count() as u64)
+            .collect()
+    }
+
     /// How many networks have a set of listings for which `holds`.
     pub(super) fn count(&self, holds: impl Fn(u32) -> bool) -> u64 {
         self.v4_sets.iter().chain(&self.v6_sets).filter(|set| holds(**set)).count() as u64
@@ -87,8 +93,13 @@ fn sort_runs(keys: &mut [u64]) {
     keys.sort();
 }
 
-/// Reads all listings of `feeds`; a feed's place is its number.
-pub(super) fn gather(store: &dyn Store, feeds: &[FeedId]) -> Result<Gathered> {
+/// Reads all listings of `feeds`; a feed's place is its number. The networks in `builtin` are
+/// listed since ever by feeds that come after those.
+pub(super) fn gather(
+    store: &dyn Store,
+    feeds: &[FeedId],
+    builtin: &[PrefixSet],
+) -> Result<Gathered> {
     let mut listings = Listings::default();
     let mut v4: Vec<u64> = Vec::new();
     let mut v6: Vec<(Prefix6, u32)> = Vec::new();
@@ -103,6 +114,11 @@ pub(super) fn gather(store: &dyn Store, feeds: &[FeedId]) -> Result<Gathered> {
         store.active(feed, &mut |l| push(l.prefix, l.first_seen, 0))?;
         store.ended(feed, &mut |l| push(l.prefix, l.first_seen, l.ended.max(1)))?;
     }
+    for (number, set) in (feeds.len() as u32..).zip(builtin) {
+        let id = listings.intern(Listing { feed: number, first_seen: 0, ended: 0 });
+        v4.extend(set.v4().iter().map(|p| p.packed() << (64 - PACKED) | u64::from(id)));
+        v6.extend(set.v6().iter().map(|p| (*p, id)));
+    }
     if listings.all.len() >= 1 << (64 - PACKED) {
         return Err(Error::Invalid {
             what: "ledger",
@@ -110,7 +126,6 @@ pub(super) fn gather(store: &dyn Store, feeds: &[FeedId]) -> Result<Gathered> {
                 .to_owned(),
         });
     }
-    let total = (v4.len() + v6.len()) as u64;
     sort_runs(&mut v4);
     v6.sort();
 
@@ -135,5 +150,5 @@ pub(super) fn gather(store: &dyn Store, feeds: &[FeedId]) -> Result<Gathered> {
         nets6.push(*prefix);
         sets6.push(sets.intern(&members));
     }
-    Ok(Gathered { v4: nets4, v4_sets: sets4, v6: nets6, v6_sets: sets6, sets, listings, total })
+    Ok(Gathered { v4: nets4, v4_sets: sets4, v6: nets6, v6_sets: sets6, sets, listings })
 }

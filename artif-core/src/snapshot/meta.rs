@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::category::{CategorySet, ThreatLevel};
 use crate::feed::Role;
 use crate::geo::GeoDatabase;
+use crate::warninglist::{Action, Facts};
 
 /// A feed as the snapshot knows it.
 ///
@@ -49,6 +50,28 @@ pub struct SnapshotFeed {
     pub confirmed: Option<DateTime<Utc>>,
     /// Why the newest attempt for it failed or was refused.
     pub stale: Option<String>,
+    /// Where it is a warninglist: what it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warninglist: Option<Facts>,
+}
+
+impl SnapshotFeed {
+    /// Whether feeds alone may not block what it lists.
+    pub(crate) fn caps(&self) -> bool {
+        self.warninglist.as_ref().is_some_and(|facts| facts.action == Action::Cap)
+    }
+}
+
+impl Meta {
+    /// The feeds, without warninglists.
+    pub(crate) fn feeds_proper(&self) -> Vec<SnapshotFeed> {
+        self.feeds.iter().filter(|feed| feed.role != Role::Warninglist).cloned().collect()
+    }
+
+    /// The warninglists.
+    pub(crate) fn warninglists(&self) -> Vec<SnapshotFeed> {
+        self.feeds.iter().filter(|feed| feed.role == Role::Warninglist).cloned().collect()
+    }
 }
 
 /// Figures of a snapshot.

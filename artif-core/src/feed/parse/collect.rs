@@ -46,6 +46,11 @@ impl<'a> Collector<'a> {
         }
     }
 
+    /// Drops all entries and counts: the document turned out to be about something else.
+    pub(super) fn forget(&mut self) {
+        *self = Self::new(self.feed, self.limits);
+    }
+
     pub(super) fn fail(&self, line: Option<u64>, reason: impl Into<String>) -> Error {
         Error::Parse { feed: self.feed.to_string(), line, reason: reason.into() }
     }

@@ -7,6 +7,7 @@ mod columns;
 mod json;
 mod lines;
 mod misp_event;
+mod probe;
 #[cfg(test)]
 mod properties;
 mod report;
@@ -14,10 +15,12 @@ mod report;
 mod tests;
 mod text;
 mod token;
+mod warninglist;
 
 use std::io::BufRead;
 
 pub use misp_event::{MispAttribute, MispEvent, parse_misp_event};
+pub(super) use probe::{Probe, Word};
 pub use report::{ParseReport, SkipReason, SkipSample};
 
 use self::collect::Collector;
@@ -128,6 +131,7 @@ pub fn parse(
         Format::Json(options) => json::document(&mut out, options, input)?,
         Format::Ndjson(options) => json::lines(&mut out, options, input)?,
         Format::MispEvent { to_ids_only } => misp_event::events(&mut out, *to_ids_only, input)?,
+        Format::MispWarninglist {} => warninglist::list(&mut out, input)?,
         Format::MispFeed {} => return Err(out.fail(None, needs("the client for MISP feeds"))),
         Format::MispWarninglists { .. } => {
             return Err(out.fail(None, needs("the client for warninglists")));
