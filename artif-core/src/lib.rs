@@ -60,6 +60,7 @@
 mod category;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod client;
 mod clock;
 pub mod config;
 mod duration;
@@ -69,6 +70,7 @@ mod explain;
 pub mod feed;
 pub mod geo;
 pub mod ledger;
+pub mod middleware;
 mod net;
 mod overlay;
 mod reputation;

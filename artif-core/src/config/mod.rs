@@ -18,6 +18,8 @@ pub use self::sections::{Catalogue, Feeds, Geo, History, Parse, ScorerKind, Scor
 pub use crate::feed::guard::Guard;
 pub use crate::feed::source::FetchOptions as Fetch;
 
+pub use crate::middleware::Middleware;
+
 use crate::error::{Error, Result};
 
 /// The whole configuration.
@@ -76,6 +78,8 @@ pub struct Config {
     pub guard: Guard,
     /// How snapshots are kept.
     pub snapshot: Snapshot,
+    /// What middleware does with requests.
+    pub middleware: Middleware,
     /// Which catalogue entries take part.
     pub feeds: Feeds,
     /// The `[[feed]]` sections: only their number, see `feed_sections`.
@@ -105,6 +109,7 @@ impl Default for Config {
             fetch: Fetch::default(),
             guard: Guard::default(),
             snapshot: Snapshot::default(),
+            middleware: Middleware::default(),
             feeds: Feeds::default(),
             feed: Vec::new(),
             origin: Origin::default(),
@@ -154,6 +159,27 @@ impl Config {
     /// ```
     pub fn from_toml(text: &str) -> Result<Self> {
         Self::read(text, None)
+    }
+
+    /// Reads and checks the same keys as a JSON object, as bindings of other languages have them;
+    /// keys with null stand for their defaults.
+    ///
+    /// ```
+    /// use artif_core::config::Config;
+    /// let config = Config::from_json(r#"{"history": {"window": "14d"}, "catalogue": null}"#)?;
+    /// assert_eq!(config.history.window.as_secs(), 14 * 86_400);
+    /// # Ok::<(), artif_core::Error>(())
+    /// ```
+    pub fn from_json(text: &str) -> Result<Self> {
+        let mut keys: serde_json::Value =
+            serde_json::from_str(text).map_err(|error| Error::config(error.to_string()))?;
+        without_nulls(&mut keys);
+        let text = toml::to_string(&keys).map_err(|error| Error::config(error.to_string()))?;
+        // Lines of a document that nobody has seen would mislead.
+        Self::read(&text, None).map_err(|error| match error {
+            Error::Config { path, message, .. } => Error::Config { path, line: None, message },
+            other => other,
+        })
     }
 
     /// Overrides single keys by environment variables: `ARTIF_<KEY>`, `ARTIF_<SECTION>_<KEY>`, all
@@ -336,6 +362,10 @@ impl Config {
                 Some(Problem { section: "guard", key, message })
             })
             .or_else(|| {
+                let (key, message) = self.middleware.problem()?;
+                Some(Problem { section: "middleware", key, message })
+            })
+            .or_else(|| {
                 let both = self.feeds.enable.iter().find(|id| self.feeds.disable.contains(id))?;
                 Some(Problem {
                     section: "feeds",
@@ -357,6 +387,14 @@ impl Problem {
 
     fn text(&self) -> String {
         format!("`{}` {}", self.name(), self.message)
+    }
+}
+
+/// TOML has no null.
+fn without_nulls(value: &mut serde_json::Value) {
+    if let serde_json::Value::Object(keys) = value {
+        keys.retain(|_, value| !value.is_null());
+        keys.values_mut().for_each(without_nulls);
     }
 }
 

@@ -66,7 +66,7 @@ fn mistakes_name_line_key_and_remedy() {
         (
             "\n\n[geoo]\nasn = 'x'",
             "configuration, line 3: unknown key `geoo`, expected one of `data`, `catalogue`, \
-             `geo`, `scoring`, `history`, `parse`, `fetch`, `guard`, `snapshot`, `feeds`, `feed`; did you \
+             `geo`, `scoring`, `history`, `parse`, `fetch`, `guard`, `snapshot`, `middleware`, `feeds`, `feed`; did you \
              mean \"geo\"?",
         ),
         (
