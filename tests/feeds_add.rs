@@ -190,7 +190,7 @@ fn added_feeds_stand_beside_the_built_in_catalogue() {
     let after = folder.run(&["feeds", "list", "--json", "--all"]).json();
     assert_eq!(after.as_array().unwrap().len(), before.as_array().unwrap().len() + 1);
     assert!(before.as_array().unwrap().len() > 60);
-    assert_eq!(folder.run(&["refresh", "--feed", "my-20list"]).code, 0);
+    assert_eq!(folder.run(&["refresh", "--feed", "my-list"]).code, 0);
     assert_eq!(folder.run(&["check", "22.41.0.2", "--exit-code"]).code, 10);
 }
 

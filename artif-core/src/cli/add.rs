@@ -134,6 +134,10 @@ fn name_of(url: &str) -> String {
     let parts: Vec<&str> =
         url.path_segments().into_iter().flatten().filter(|p| !p.is_empty()).collect();
     let file = parts.last().copied().unwrap_or_default();
+    // As it is called in the folder: `%20` would become letters of the id.
+    let on_disk = url.to_file_path().ok().and_then(|path| Some(path.file_name()?.to_owned()));
+    let on_disk = on_disk.as_deref().and_then(std::ffi::OsStr::to_str);
+    let file = on_disk.unwrap_or(file);
     let stem = file.split_once('.').map_or(file, |(stem, _)| stem);
     let host = url.host_str().unwrap_or_default();
     let place = match host {
@@ -317,7 +321,7 @@ mod tests {
             ("https://raw.githubusercontent.com/o/ipsum/master/levels/3.txt", "ipsum-3"),
             ("https://www.example.com/", "example-com"),
             ("http://127.0.0.1:80/list.csv?key=secret", "127-0-0-1-list"),
-            ("file:///home/x/my%20list.txt", "my-20list"),
+            ("file:///home/x/my%20list.txt", "my-list"),
         ] {
             assert_eq!(free_id(url, &BTreeSet::new()).unwrap().as_str(), expected, "{url}");
         }
