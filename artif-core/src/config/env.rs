@@ -49,6 +49,8 @@ pub(super) const KEYS: &[(&str, &str, Kind)] = &[
     ("snapshot", "keep", Kind::Integer),
     ("snapshot", "stale_after", Kind::Text),
     ("snapshot", "recompile_after", Kind::Text),
+    ("snapshot", "index", Kind::Text),
+    ("snapshot", "memory_budget", Kind::Integer),
     ("feeds", "enable", Kind::List),
     ("feeds", "disable", Kind::List),
 ];

@@ -17,6 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub use self::sections::{Catalogue, Feeds, Geo, History, Parse, ScorerKind, Scoring, Snapshot};
 pub use crate::feed::guard::Guard;
 pub use crate::feed::source::FetchOptions as Fetch;
+pub use crate::snapshot::IndexTier;
 
 use crate::error::{Error, Result};
 
