@@ -32,7 +32,7 @@ const BLOCKS: usize = 1 << 16;
 /// How IPv4 addresses are found in a snapshot (`snapshot.index` in the configuration).
 ///
 /// ```
-/// let config = artif_core::Config::parse("[snapshot]\nindex = 'compact'").unwrap();
+/// let config = artif_core::Config::from_toml("[snapshot]\nindex = 'compact'").unwrap();
 /// assert_eq!(config.snapshot.index, artif_core::config::IndexTier::Compact);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
