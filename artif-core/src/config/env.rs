@@ -84,6 +84,8 @@ pub(super) const KEYS: &[(&str, &str, Kind)] = &[
     ("warninglists", "cap", Kind::List),
     ("warninglists", "annotate", Kind::List),
     ("warninglists", "ignore", Kind::List),
+    ("snapshot", "index", Kind::Text),
+    ("snapshot", "memory_budget", Kind::Integer),
     ("feeds", "enable", Kind::List),
     ("feeds", "disable", Kind::List),
 ];

@@ -21,6 +21,7 @@ pub use self::sections::{
 };
 pub use crate::feed::guard::Guard;
 pub use crate::feed::source::FetchOptions as Fetch;
+pub use crate::snapshot::IndexTier;
 
 pub use crate::middleware::Middleware;
 

@@ -12,6 +12,7 @@ use crate::clock::span;
 use crate::error::{Error, Result, excerpt};
 use crate::feed::FeedId;
 use crate::schedule::Rules;
+use crate::snapshot::IndexTier;
 
 /// Where feed definitions come from: the catalogue built in, or a file.
 ///
@@ -228,6 +229,8 @@ impl Default for Parse {
 /// | `keep` | `2` | snapshot files kept in the data folder, 1 to 100 |
 /// | `stale_after` | `"24h"` | age from which answers say that they are old; not below `recompile_after` |
 /// | `recompile_after` | `"6h"` | age at which a new one is made even if no feed changed |
+/// | `index` | `"auto"` | how IPv4 addresses are found: `flat` (fastest), `compact`, or `auto`: `flat` where it fits `memory_budget` |
+/// | `memory_budget` | `67108864` | bytes that what lookups touch (indexes, records) may take for `auto` to choose `flat` |
 ///
 /// ```
 /// assert_eq!(artif_core::config::Snapshot::default().keep, 2);
@@ -244,6 +247,10 @@ pub struct Snapshot {
     /// The age at which a new one is made in any case.
     #[serde(with = "crate::duration")]
     pub recompile_after: Duration,
+    /// How IPv4 addresses are found.
+    pub index: IndexTier,
+    /// Bytes that what lookups touch may take for `auto` to choose the fastest.
+    pub memory_budget: u64,
 }
 
 impl Default for Snapshot {
@@ -252,6 +259,8 @@ impl Default for Snapshot {
             keep: 2,
             stale_after: Duration::from_secs(24 * 3_600),
             recompile_after: Duration::from_secs(6 * 3_600),
+            index: IndexTier::Auto,
+            memory_budget: 64 << 20,
         }
     }
 }

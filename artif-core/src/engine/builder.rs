@@ -182,6 +182,8 @@ impl EngineBuilder {
             retention: span(config.history.retention),
             stale_after: u32::MAX,
             triage_below: config.scoring.triage_below,
+            index: config.snapshot.index,
+            memory_budget: config.snapshot.memory_budget,
             sequence: 0,
             inputs: String::new(),
         })?;

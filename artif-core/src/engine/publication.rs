@@ -74,6 +74,8 @@ pub(super) fn publish_if_needed(
         retention: span(shared.config.history.retention),
         stale_after: span(shared.config.snapshot.stale_after),
         triage_below: shared.config.scoring.triage_below,
+        index: shared.config.snapshot.index,
+        memory_budget: shared.config.snapshot.memory_budget,
         sequence,
         inputs,
     };
@@ -198,6 +200,8 @@ fn inputs(shared: &Shared, feeds: &[Feed], heads: &[FeedHead], geo: u128) -> Str
     add(env!("CARGO_PKG_VERSION"));
     add(&format!("{} {:?} {:?}", geo, shared.config.scoring, shared.config.history));
     add(&format!("{:?}", shared.config.warninglists));
+    let snapshot = &shared.config.snapshot;
+    add(&format!("{:?} {}", snapshot.index, snapshot.memory_budget));
     for feed in feeds.iter().filter(|feed| feed.enabled) {
         add(&format!("{feed:?}"));
     }

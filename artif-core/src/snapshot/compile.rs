@@ -16,7 +16,7 @@ use zerocopy::little_endian::{U32, U64};
 use super::flatten::{Covers, Ranges, flatten, overlay};
 use super::format::{Section, Writer};
 use super::gather::{Gathered, Listings, gather};
-use super::index;
+use super::index::{self, IndexTier};
 use super::meta::{Meta, SnapshotCounts, SnapshotFeed};
 use super::records::{ListingRow, Prefix6Row, Record, Sets, Standing as StandingRow};
 use crate::category::CategorySet;
@@ -51,6 +51,9 @@ pub(crate) struct Input<'a> {
     pub(crate) retention: Seconds,
     pub(crate) stale_after: Seconds,
     pub(crate) triage_below: f64,
+    pub(crate) index: IndexTier,
+    /// Bytes that what lookups touch may take for [`IndexTier::Auto`] to choose the fast index.
+    pub(crate) memory_budget: u64,
     pub(crate) sequence: u64,
     pub(crate) inputs: String,
 }
@@ -142,7 +145,9 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
 
     let size = cut.v4.starts.len() * 8 + cut.v6.starts.len() * 20 + gathered.v4.len() * 12;
     let mut writer = Writer::new(size + records.len() * 32 + (8 << 20));
-    index::build(&mut writer, &cut.v4, &cut.v6);
+    let rows = records.as_bytes().len() + answers.standings.len() * size_of::<StandingRow>();
+    let room = input.memory_budget.saturating_sub(rows as u64);
+    index::build(&mut writer, &cut.v4, &cut.v6, input.index, room)?;
     writer.section(Section::Records, records.as_bytes());
     answers.write(&mut writer);
     write_sets(&mut writer, [Section::FeedSetEnds, Section::FeedSetMembers], &feed_sets);

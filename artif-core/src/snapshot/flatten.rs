@@ -7,6 +7,10 @@ pub(crate) trait Bits: Copy + Ord + std::fmt::Debug {
     const ZERO: Self;
     /// The next address; `None` after the last one.
     fn next(self) -> Option<Self>;
+    /// Its upper 16 bits.
+    fn block(self) -> u32;
+    /// Whether it is the first with its upper 16 bits.
+    fn starts_block(self) -> bool;
 }
 
 impl Bits for u32 {
@@ -14,12 +18,24 @@ impl Bits for u32 {
     fn next(self) -> Option<Self> {
         self.checked_add(1)
     }
+    fn block(self) -> u32 {
+        self >> 16
+    }
+    fn starts_block(self) -> bool {
+        self << 16 == 0
+    }
 }
 
 impl Bits for u128 {
     const ZERO: Self = 0;
     fn next(self) -> Option<Self> {
         self.checked_add(1)
+    }
+    fn block(self) -> u32 {
+        (self >> 112) as u32
+    }
+    fn starts_block(self) -> bool {
+        self << 16 == 0
     }
 }
 

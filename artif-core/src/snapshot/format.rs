@@ -21,17 +21,13 @@ const ALIGN: usize = 64;
 /// More sections than any version has; bounds the work on a damaged table.
 const MAX_SECTIONS: usize = 64;
 
-/// What a section holds. Numbers are never reused: 11 was the geo records of version 1.
+/// What a section holds. Numbers are never reused: 3, 4, 6, 7 and 11 were of version 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Section {
     Meta = 1,
     Index4Directory = 2,
-    Index4Starts = 3,
-    Index4Leaves = 4,
     Index6Directory = 5,
-    Index6Starts = 6,
-    Index6Leaves = 7,
     Records = 8,
     FeedSetEnds = 9,
     FeedSetMembers = 10,
@@ -47,9 +43,14 @@ pub(crate) enum Section {
     Model = 21,
     Standings = 22,
     RecordGeo = 23,
+    Index4Lines = 24,
+    Index6Lines = 25,
+    Compact4Directory = 26,
+    Compact4Starts = 27,
+    Compact4Values = 28,
 }
 
-const SECTIONS: usize = 24;
+const SECTIONS: usize = 29;
 
 /// What the header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,10 +183,14 @@ impl Sections {
         self.header
     }
 
+    /// Where a section lies, within the file; empty where the file has none of the kind.
+    pub(crate) fn range(&self, kind: Section) -> Range<usize> {
+        self.ranges.get(kind as usize).cloned().unwrap_or_default()
+    }
+
     /// A section's bytes; empty where the file has none of the kind.
     pub(crate) fn get<'a>(&self, bytes: &'a [u8], kind: Section) -> &'a [u8] {
-        let range = self.ranges.get(kind as usize).cloned();
-        range.and_then(|range| bytes.get(range)).unwrap_or_default()
+        bytes.get(self.range(kind)).unwrap_or_default()
     }
 
     /// Whether the content is what was written; reads the whole file.

@@ -13,6 +13,7 @@ mod records;
 pub(crate) use compile::{Compiled, Input, compile};
 #[cfg(feature = "cli")]
 pub(crate) use format::VERSION as FORMAT_VERSION;
+pub use index::IndexTier;
 pub(crate) use meta::Meta;
 pub use meta::{SnapshotCounts, SnapshotFeed};
 pub(crate) use publish::{current, newest_sequence, publish, write_atomically};

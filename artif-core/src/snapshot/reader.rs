@@ -9,7 +9,7 @@ use zerocopy::FromBytes;
 use zerocopy::little_endian::{U32, U64};
 
 use super::format::{Header, Malformed, Section, Sections, VERSION};
-use super::index;
+use super::index::Index;
 use super::meta::Meta;
 use super::records::{ListingRow, Prefix6Row, Record, Standing, stored_set};
 use crate::error::{Error, Result};
@@ -27,6 +27,9 @@ enum Backing {
 pub(crate) struct Snapshot {
     backing: Backing,
     sections: Sections,
+    index: Index,
+    /// Where the records lie.
+    records: usize,
     meta: Meta,
     path: PathBuf,
 }
@@ -71,10 +74,15 @@ impl Snapshot {
                 Error::Snapshot { path: path.to_owned(), reason: reason.to_owned() }
             }
         })?;
+        let index = Index::open(&sections).ok_or_else(|| Error::Snapshot {
+            path: path.to_owned(),
+            reason: "its index is missing or damaged".to_owned(),
+        })?;
+        let records = sections.range(Section::Records).start;
         let meta = serde_json::from_slice(sections.get(bytes, Section::Meta)).map_err(|error| {
             Error::Snapshot { path: path.to_owned(), reason: format!("its description: {error}") }
         })?;
-        Ok(Self { backing, sections, meta, path: path.to_owned() })
+        Ok(Self { backing, sections, index, records, meta, path: path.to_owned() })
     }
 
     pub(crate) fn header(&self) -> Header {
@@ -108,26 +116,32 @@ impl Snapshot {
     /// The record of a canonical address.
     #[inline]
     pub(crate) fn lookup(&self, address: IpAddr) -> Record {
-        let records = self.rows::<Record>(Section::Records);
-        let id = self.record_id(address);
-        id.and_then(|id| records.get(id as usize)).copied().unwrap_or(Record::UNKNOWN)
+        self.record(self.record_id(address))
     }
 
+    /// The number of a canonical address's record.
     #[inline]
-    fn record_id(&self, address: IpAddr) -> Option<u32> {
-        let bytes = self.bytes();
+    fn record_id(&self, address: IpAddr) -> u32 {
         match address {
-            IpAddr::V4(v4) => index::lookup4(&self.sections, bytes, v4.to_bits()),
-            IpAddr::V6(v6) => index::lookup6(&self.sections, bytes, v6.to_bits()),
+            IpAddr::V4(v4) => self.index.lookup4(self.bytes(), v4.to_bits()),
+            IpAddr::V6(v6) => self.index.lookup6(self.bytes(), v6.to_bits()),
         }
+    }
+
+    /// A record by its number. A number that only a damaged file gives may lead behind the records,
+    /// to bytes that make some record.
+    #[inline]
+    pub(crate) fn record(&self, id: u32) -> Record {
+        let at = self.records.wrapping_add(size_of::<Record>().wrapping_mul(id as usize));
+        let row = self.bytes().get(at..).and_then(|rest| rest.first_chunk());
+        row.map_or(Record::UNKNOWN, |row: &[u8; size_of::<Record>()]| zerocopy::transmute!(*row))
     }
 
     /// The place that what the databases say of an address had in the geo table; 0, the place of
     /// nothing known, for special-purpose addresses.
     pub(crate) fn geo_id(&self, address: IpAddr) -> u32 {
         let places = self.rows::<U32>(Section::RecordGeo);
-        let id = self.record_id(address);
-        id.and_then(|id| places.get(id as usize)).map_or(0, |place| place.get())
+        places.get(self.record_id(address) as usize).map_or(0, |place| place.get())
     }
 
     /// Where a record says that an address stands with the feeds.

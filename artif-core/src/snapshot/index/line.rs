@@ -1,0 +1,204 @@
+//! The unit that everything is made of: 64 bytes, what a processor fetches at once.
+//!
+//! ```text
+//! leaf   0   10 keys u16        20  11 values u32
+//! root   0   u32, its first leaf line    4  30 keys u16
+//! ```
+//!
+//! A key is the digit at which the next run starts, less one and with its top bit flipped, so that
+//! one signed comparison "digit > key" says "has started", and a key that is not there (`VACANT`)
+//! never does. Keys are sorted, so that the place of a run is how many of them have started.
+
+pub(super) type Line = [u8; 64];
+
+/// Keys of a leaf line; it has one value more.
+pub(super) const KEYS: usize = 10;
+/// Keys of a root; it leads to one leaf line more.
+pub(super) const SEPARATORS: usize = 30;
+
+const FLIP: u16 = 0x8000;
+const VACANT: u16 = u16::MAX ^ FLIP;
+const VALUES_AT: usize = 2 * KEYS;
+const SEPARATORS_AT: usize = 4;
+
+/// Answers for a line that a damaged file does not have.
+pub(super) static NO_LINE: Line = [0; 64];
+
+/// A leaf line: `values[0]` from the start of its share, `values[i + 1]` from `starts[i]` on.
+pub(super) fn leaf(starts: &[u16], values: &[u32]) -> Line {
+    let mut line = NO_LINE;
+    let (keys, rest) = line.split_at_mut(VALUES_AT);
+    put_keys(keys, starts);
+    let last = values.last().copied().unwrap_or(0);
+    let values = values.iter().copied().chain(std::iter::repeat(last));
+    for (space, value) in rest.as_chunks_mut::<4>().0.iter_mut().zip(values) {
+        *space = value.to_le_bytes();
+    }
+    line
+}
+
+/// A root: leaf line `first`, and from `starts[i]` on the one `i + 1` behind it.
+pub(super) fn root(first: u32, starts: &[u16]) -> Line {
+    let mut line = NO_LINE;
+    let (pointer, keys) = line.split_at_mut(SEPARATORS_AT);
+    pointer.copy_from_slice(&first.to_le_bytes());
+    put_keys(keys, starts);
+    line
+}
+
+fn put_keys(space: &mut [u8], starts: &[u16]) {
+    // A run that starts at 0 is the one from the start on, so that one less always is a number.
+    let keys = starts.iter().map(|start| start.wrapping_sub(1) ^ FLIP);
+    let keys = keys.chain(std::iter::repeat(VACANT));
+    for (space, key) in space.as_chunks_mut::<2>().0.iter_mut().zip(keys) {
+        *space = key.to_le_bytes();
+    }
+}
+
+/// The leaf line to which a root leads from `digit`.
+#[inline]
+pub(super) fn leaf_of(root: &Line, digit: u16) -> u32 {
+    let first = u32::from_le_bytes([root[0], root[1], root[2], root[3]]);
+    first.wrapping_add(started_in_root(root, digit))
+}
+
+/// The value in a leaf line for `digit`.
+#[inline]
+pub(super) fn value_in(leaf: &Line, digit: u16) -> u32 {
+    let at = VALUES_AT + 4 * started_in_leaf(leaf, digit) as usize;
+    leaf.get(at..at + 4).and_then(|v| v.first_chunk()).map_or(0, |v| u32::from_le_bytes(*v))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[expect(unsafe_code, reason = "a third of the instructions of what the compiler makes of a loop")]
+fn started_in_leaf(line: &Line, digit: u16) -> u32 {
+    // SAFETY: every x86-64 processor has SSE2.
+    unsafe { sse2::started_in_leaf(line, digit) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[expect(unsafe_code, reason = "a third of the instructions of what the compiler makes of a loop")]
+fn started_in_root(line: &Line, digit: u16) -> u32 {
+    // SAFETY: every x86-64 processor has SSE2.
+    unsafe { sse2::started_in_root(line, digit) }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+use portable::{started_in_leaf, started_in_root};
+
+#[cfg(target_arch = "x86_64")]
+mod sse2 {
+    use std::arch::x86_64::{
+        __m128i, _mm_cmpgt_epi16, _mm_movemask_epi8, _mm_packs_epi16, _mm_set_epi64x,
+        _mm_set1_epi16,
+    };
+
+    use super::{FLIP, KEYS, Line, SEPARATORS_AT};
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn sixteen_bytes<const AT: usize>(line: &Line) -> __m128i {
+        let half = |at: usize| {
+            let bytes = line.get(at..).and_then(|rest| rest.first_chunk());
+            bytes.map_or(0, |bytes| i64::from_le_bytes(*bytes))
+        };
+        _mm_set_epi64x(half(AT + 8), half(AT))
+    }
+
+    /// One bit for each of the 16 keys that begin at byte `AT`: whether it has started.
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn started<const AT: usize, const NEXT: usize>(line: &Line, digit: __m128i) -> u32 {
+        let low = _mm_cmpgt_epi16(digit, sixteen_bytes::<AT>(line));
+        let high = _mm_cmpgt_epi16(digit, sixteen_bytes::<NEXT>(line));
+        _mm_movemask_epi8(_mm_packs_epi16(low, high)).cast_unsigned()
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    pub(super) fn started_in_leaf(line: &Line, digit: u16) -> u32 {
+        let digit = _mm_set1_epi16((digit ^ FLIP).cast_signed());
+        let bits = started::<0, 16>(line, digit) & ((1 << KEYS) - 1);
+        bits.trailing_ones()
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    pub(super) fn started_in_root(line: &Line, digit: u16) -> u32 {
+        const POINTER: u32 = SEPARATORS_AT as u32 / 2;
+        let digit = _mm_set1_epi16((digit ^ FLIP).cast_signed());
+        let bits = started::<0, 16>(line, digit) | started::<32, 48>(line, digit) << 16;
+        // The pointer stands where two keys would.
+        u64::from(bits | ((1 << POINTER) - 1)).trailing_ones() - POINTER
+    }
+}
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+mod portable {
+    use super::{FLIP, KEYS, Line, SEPARATORS, SEPARATORS_AT};
+
+    #[inline]
+    fn started<const AT: usize, const COUNT: usize>(line: &Line, digit: u16) -> u32 {
+        let digit = (digit ^ FLIP).cast_signed();
+        let keys = line.get(AT..AT + 2 * COUNT).unwrap_or_default();
+        let keys = keys.as_chunks::<2>().0.iter();
+        keys.map(|key| u32::from(i16::from_le_bytes(*key) < digit)).sum()
+    }
+
+    #[inline]
+    pub(super) fn started_in_leaf(line: &Line, digit: u16) -> u32 {
+        started::<0, KEYS>(line, digit)
+    }
+
+    #[inline]
+    pub(super) fn started_in_root(line: &Line, digit: u16) -> u32 {
+        started::<SEPARATORS_AT, SEPARATORS>(line, digit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn digits(starts: &[u16]) -> impl Iterator<Item = u16> + '_ {
+        let near = starts.iter().flat_map(|s| [s - 1, *s, s.saturating_add(1)]);
+        near.chain([0, 1, 0x7fff, 0x8000, u16::MAX])
+    }
+
+    proptest! {
+        #[test]
+        fn both_searches_count_what_has_started(
+            starts in prop::collection::btree_set(
+                prop_oneof![1..=u16::MAX, Just(1), Just(u16::MAX), Just(0x8000)], 0..=SEPARATORS),
+            more in prop::collection::vec(any::<u16>(), 20),
+        ) {
+            let starts: Vec<u16> = starts.into_iter().collect();
+            let line = root(1000, &starts);
+            for digit in digits(&starts).chain(more.iter().copied()) {
+                let naive = starts.iter().filter(|start| **start <= digit).count() as u32;
+                prop_assert_eq!(leaf_of(&line, digit), 1000 + naive);
+                prop_assert_eq!(portable::started_in_root(&line, digit), naive);
+            }
+            let starts = &starts[..starts.len().min(KEYS)];
+            let values: Vec<u32> = (0..=starts.len() as u32).map(|v| v * 77).collect();
+            let line = leaf(starts, &values);
+            for digit in digits(starts).chain(more.iter().copied()) {
+                let naive = starts.iter().filter(|start| **start <= digit).count() as u32;
+                prop_assert_eq!(value_in(&line, digit), naive * 77);
+                prop_assert_eq!(portable::started_in_leaf(&line, digit), naive);
+            }
+        }
+
+        #[test]
+        fn any_bytes_give_some_value(bytes: [u8; 32], digit: u16) {
+            let line: Line = [bytes, bytes].concat().try_into().unwrap();
+            prop_assert!(started_in_leaf(&line, digit) <= KEYS as u32);
+            prop_assert!(started_in_root(&line, digit) <= SEPARATORS as u32);
+            value_in(&line, digit);
+        }
+    }
+}
