@@ -167,6 +167,7 @@ impl EngineBuilder {
             window: span(config.history.window),
             retention: span(config.history.retention),
             stale_after: u32::MAX,
+            prior: config.scoring.prior,
             triage_below: config.scoring.triage_below,
             sequence: 0,
             inputs: String::new(),
