@@ -73,9 +73,11 @@ pub(super) fn interval(
         _ => 0.0,
     };
     let half = NINETY / (1.0 + around + listed).sqrt();
-    let safe = (model.parts(subject).score() / 100.0).clamp(1e-12, 1.0 - 1e-12);
+    let score = model.parts(subject).score();
+    // A score of 0 or 100 has no logit.
+    let safe = (score / 100.0).clamp(1e-12, 1.0 - 1e-12);
     let logit = (safe / (1.0 - safe)).ln();
-    [100.0 * logistic(logit - half), 100.0 * logistic(logit + half)]
+    [(100.0 * logistic(logit - half)).min(score), (100.0 * logistic(logit + half)).max(score)]
 }
 
 fn neighbourhood(
