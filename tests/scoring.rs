@@ -202,8 +202,10 @@ fn learn(given: &Given, places: &mut Places) -> ClassicModel {
     ClassicScorer.learn(&ScoreInput {
         feeds: &facts,
         documents: &documents,
+        networks: &(),
         geo: &places.table,
         window_days: given.window_days,
+        prior: 0.01,
     })
 }
 
@@ -241,13 +243,14 @@ fn check(vector: &Vector) {
             age_days: row.age_days.unwrap_or(0.0),
             geo: 0,
             record,
+            ..Subject::default()
         };
         let what = || format!("{id}: {subject:?}");
         close(model.score(&subject), row.score, what);
         close(decoded.score(&subject), row.score, what);
-        let terms: f64 = model.explain(&subject).iter().map(|term| term.contribution).sum();
+        let terms: f64 = model.explain(&subject, None).iter().map(|term| term.contribution).sum();
         close(100.0 + terms, row.score, what);
-        assert_eq!(model.explain(&subject), decoded.explain(&subject), "{}", what());
+        assert_eq!(model.explain(&subject, None), decoded.explain(&subject, None), "{}", what());
     }
 }
 

@@ -14,8 +14,8 @@ use crate::feed::Role;
 use crate::ledger::Override;
 use crate::net::{Prefix, canonical_address};
 use crate::reputation::{Reputation, Verdict};
-use crate::score::{Scorer, State, Subject, Term};
-use crate::snapshot::{Listed, Meta};
+use crate::score::{Interval, Nearby, Past, Scorer, State, Subject, Term};
+use crate::snapshot::{Listed, Meta, interval};
 use crate::view::View;
 
 /// One listing of an address: which feed lists, or listed, which network around it, and when.
@@ -119,6 +119,9 @@ pub struct Explanation {
     /// Why the score is what it is: the contributions and 100 add up to it. Empty for
     /// special-purpose addresses.
     pub terms: Vec<Term>,
+    /// The bounds between which the score lies with 90 % probability, as far as the amount of
+    /// evidence tells; `None` from scorers that do not say.
+    pub interval: Option<[f64; 2]>,
     /// Every override around it, the most specific first, expired ones too.
     pub overrides: Vec<Override>,
 }
@@ -134,6 +137,7 @@ pub(crate) fn explain(
     let overrides = view.overlay.covering(reputation.ip()).cloned().collect();
     let record = reputation.record();
     let mut terms = Vec::new();
+    let mut interval = None;
     if !record.is_special() {
         let model = scorer(&meta.scorer)
             .ok_or_else(|| Error::config(format!("this build has no scorer {:?}", meta.scorer)))
@@ -143,20 +147,69 @@ pub(crate) fn explain(
                 let standing = reputation.standing();
                 let feeds = view.snapshot.feed_set(standing.feeds.get());
                 let feeds: Vec<u32> = feeds.iter().map(|f| f.get()).collect();
+                let labels = view.snapshot.feed_set(standing.labels.get());
+                let labels: Vec<u32> = labels.iter().map(|f| f.get()).collect();
                 let created = seconds(view.created());
-                terms = model.explain(&Subject {
+                let subject = Subject {
                     state: record.state(),
                     feeds: &feeds,
+                    labels: &labels,
                     age_days: f64::from(created.saturating_sub(standing.ended.get())) / 86_400.0,
+                    past: Past { spells: standing.spells, spell_days: standing.spell_days },
+                    neighbourhood: record.neighbourhood,
                     geo: view.snapshot.geo_id(reputation.ip()),
                     record: reputation.geo(),
-                });
+                };
+                let nearby = SnapshotNearby { view, address: canonical_address(reputation.ip()) };
+                terms = model.explain(&subject, Some(&nearby));
+                interval = model.interval(&subject, Some(&nearby));
             }
             Err(error) => tracing::warn!(%error, "no score terms in this explanation"),
         }
     }
     terms.extend(cap(&reputation, &terms));
-    Explanation { reputation, evidence, terms, overrides }
+    Explanation { reputation, evidence, terms, interval, overrides }
+}
+
+/// The listings around an address, from the snapshot's cold part.
+struct SnapshotNearby<'a> {
+    view: &'a View,
+    address: IpAddr,
+}
+
+impl SnapshotNearby<'_> {
+    fn intervals(&self, listed: &[Listed], out: &mut Vec<Interval>) {
+        let feeds = &self.view.snapshot.meta().feeds;
+        let now = seconds(self.view.created());
+        out.clear();
+        out.extend(listed.iter().map(|listed| {
+            let feed = feeds.get(listed.feed as usize);
+            let loaded = feed.and_then(|feed| feed.first_loaded).map(seconds);
+            interval(listed.feed, listed.first_seen, listed.ended, loaded, now)
+        }));
+    }
+}
+
+impl Nearby for SnapshotNearby<'_> {
+    fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    fn covering(&self, visit: &mut dyn FnMut(Prefix, &[Interval])) {
+        let mut intervals = Vec::new();
+        for listed in self.view.snapshot.listings(self.address) {
+            self.intervals(&[listed], &mut intervals);
+            visit(listed.prefix, &intervals);
+        }
+    }
+
+    fn within(&self, prefix: Prefix, visit: &mut dyn FnMut(Prefix, &[Interval])) {
+        let mut intervals = Vec::new();
+        self.view.snapshot.listings_within(prefix, &mut |prefix, listed| {
+            self.intervals(listed, &mut intervals);
+            visit(prefix, &intervals);
+        });
+    }
 }
 
 /// What warninglists give back of what feeds take.
@@ -293,6 +346,7 @@ impl Serialize for Explanation {
         self.reputation.serialize_fields(&mut map)?;
         map.serialize_entry("evidence", &self.evidence)?;
         map.serialize_entry("terms", &self.terms)?;
+        map.serialize_entry("interval", &self.interval)?;
         map.serialize_entry("overrides", &self.overrides)?;
         map.end()
     }

@@ -72,6 +72,8 @@ pub enum ScorerKind {
     /// Group shares by feed weight, type and recency.
     #[default]
     Classic,
+    /// The calibrated probability of being malicious now.
+    Risk,
 }
 
 impl ScorerKind {
@@ -81,7 +83,7 @@ impl ScorerKind {
     /// use artif_core::config::ScorerKind;
     /// assert!(ScorerKind::ALL.contains(&ScorerKind::Classic));
     /// ```
-    pub const ALL: [Self; 1] = [Self::Classic];
+    pub const ALL: [Self; 2] = [Self::Classic, Self::Risk];
 
     /// The name in the configuration.
     ///
@@ -91,6 +93,7 @@ impl ScorerKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Classic => "classic",
+            Self::Risk => "risk",
         }
     }
 }

@@ -76,8 +76,9 @@ fn mistakes_name_line_key_and_remedy() {
              `maxmind_url`, `update_every`; did you mean \"asn\"?",
         ),
         (
-            "[scoring]\nscorer = 'risk'",
-            "configuration, line 2: bad scorer: this build has no \"risk\", it has: classic",
+            "[scoring]\nscorer = 'riks'",
+            "configuration, line 2: bad scorer: this build has no \"riks\", it has: classic, risk; \
+             did you mean \"risk\"?",
         ),
         (
             "[history]\n\nwindow = '7'",
@@ -289,7 +290,11 @@ fn wrong_variables_are_named() {
         ("ARTIF_FETCH_ALLOW_PRIVATE", "yes", "\"yes\" is not true or false"),
         ("ARTIF_SCORING_PRIOR", "NaN", "\"NaN\" is not a number"),
         ("ARTIF_SCORING_PRIOR", "2", "`scoring.prior` has to be above 0 and below 1"),
-        ("ARTIF_SCORING_SCORER", "risk", "bad scorer: this build has no \"risk\", it has: classic"),
+        (
+            "ARTIF_SCORING_SCORER",
+            "best",
+            "bad scorer: this build has no \"best\", it has: classic, risk",
+        ),
         (
             "ARTIF_HISTORY_WINDOW",
             "week",

@@ -181,6 +181,7 @@ impl EngineBuilder {
             window: span(config.history.window),
             retention: span(config.history.retention),
             stale_after: u32::MAX,
+            prior: config.scoring.prior,
             triage_below: config.scoring.triage_below,
             index: config.snapshot.index,
             memory_budget: config.snapshot.memory_budget,

@@ -3,9 +3,10 @@
 //! 1. *Gather*: every listing of every feed becomes (network, listing id); sorted, each distinct
 //!    network leads to its interned set of listings.
 //! 2. *Flatten*: nested networks become disjoint ranges, each with the chain of what covers it.
-//! 3. *Overlay*: those ranges, the geo ranges and the special-purpose blocks cut each other; each
-//!    distinct (chain, geo record) is one answer.
-//! 4. *Score*: the scorer learns from all listed networks, then scores each distinct answer.
+//! 3. *Learn*: the scorer learns from all listed networks; it may say something of every place.
+//! 4. *Overlay*: the flat ranges, the geo ranges, the special-purpose blocks and what the scorer says
+//!    of places cut each other; each distinct (chain, geo record, neighbourhood) is one answer.
+//! 5. *Score*: the scorer scores each distinct answer.
 
 use std::time::Duration;
 
@@ -18,16 +19,19 @@ use super::format::{Section, Writer};
 use super::gather::{Gathered, Listings, gather};
 use super::index::{self, IndexTier};
 use super::meta::{Meta, SnapshotCounts, SnapshotFeed};
+use super::networks::{ListedIntervals, spells};
 use super::records::{ListingRow, Prefix6Row, Record, Sets, Standing as StandingRow};
 use crate::category::CategorySet;
-use crate::clock::{Seconds, span};
+use crate::clock::{Seconds, seconds, span};
 use crate::error::Result;
 use crate::feed::{FeedId, Role};
 use crate::geo::{GeoDatabase, GeoTable};
 use crate::ledger::Store;
 use crate::net::{Prefix, PrefixSet, special_blocks};
 use crate::reputation::Verdict;
-use crate::score::{Document, Documents, FeedFacts, Model, ScoreInput, Scorer, State, Subject};
+use crate::score::{
+    Document, Documents, FeedFacts, Model, Past, ScoreInput, Scorer, State, Subject, Territory,
+};
 
 const DAY: f64 = 86_400.0;
 
@@ -50,6 +54,7 @@ pub(crate) struct Input<'a> {
     /// Seconds for which ended listings are kept.
     pub(crate) retention: Seconds,
     pub(crate) stale_after: Seconds,
+    pub(crate) prior: f64,
     pub(crate) triage_below: f64,
     pub(crate) index: IndexTier,
     /// Bytes that what lookups touch may take for [`IndexTier::Auto`] to choose the fast index.
@@ -73,27 +78,33 @@ struct Standing {
     feeds: u32,
     labels: u32,
     categories: CategorySet,
+    /// When it left its last feed, where it is remembered; 0 while active.
     ended: Seconds,
     /// On a warninglist that keeps feeds alone from blocking it.
     capped: bool,
+    past: Past,
 }
 
 /// Compiles a snapshot. The same input gives the same bytes.
 pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
     let gathered = gather(input.store, input.ids, &input.builtin)?;
     let mut feed_sets = Sets::new();
-    let classify = Classify { feeds: &input.feeds, listings: &gathered.listings, now: input.now };
+    let days = |days: f64| span(Duration::try_from_secs_f64(days * DAY).unwrap_or(Duration::MAX));
+    let classify = Classify {
+        feeds: &input.feeds,
+        listings: &gathered.listings,
+        now: input.now,
+        memory: days(input.scorer.memory_days()),
+    };
     let mut by_set = |reach| -> Vec<Standing> {
         let sets = 0..gathered.sets.len() as u32;
         sets.map(|set| classify.standing(gathered.sets.get(set), reach, &mut feed_sets)).collect()
     };
     let within_window = by_set(input.window);
-    let horizon = span(
-        Duration::try_from_secs_f64(input.scorer.horizon_days() * DAY).unwrap_or(Duration::MAX),
-    );
-    let within_horizon = by_set(horizon);
+    let within_horizon = by_set(days(input.scorer.horizon_days()));
 
-    let facts: Vec<FeedFacts> = input.feeds.iter().map(facts).collect();
+    let facts: Vec<FeedFacts> = input.feeds.iter().map(|feed| facts(feed, input.now)).collect();
+    let networks = ListedIntervals::new(&gathered, &input.feeds, input.now);
     let documents = ListedNetworks {
         gathered: &gathered,
         geo: input.geo,
@@ -104,11 +115,13 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
     let model = input.scorer.fit(&ScoreInput {
         feeds: &facts,
         documents: &documents,
+        networks: &networks,
         geo: input.geo,
         window_days: f64::from(input.window) / DAY,
+        prior: input.prior,
     })?;
 
-    let mut cut = cut(&gathered, input.geo);
+    let mut cut = cut(&gathered, input.geo, &model.territory());
     let mut chain = Vec::new();
     let standings: Vec<Standing> = (0..cut.covers.len() as u32)
         .map(|cover| {
@@ -118,11 +131,12 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
         })
         .collect();
     let answers = Answers::new(&mut cut, &standings);
-    let records: Vec<Record> = std::iter::once(Record::SPECIAL_PURPOSE)
-        .chain(answers.keys.iter().skip(1).map(|&(standing, geo)| {
-            record(&input, model.as_ref(), &feed_sets, &answers.standings, standing, geo)
-        }))
-        .collect();
+    let records: Vec<Record> =
+        std::iter::once(Record::SPECIAL_PURPOSE)
+            .chain(answers.keys.iter().skip(1).map(|answer| {
+                record(&input, model.as_ref(), &feed_sets, &answers.standings, *answer)
+            }))
+            .collect();
 
     // Figures are about feeds: what only warninglists name does not count.
     let by_feeds = gathered.by_feeds(|feed| {
@@ -164,12 +178,21 @@ struct Cut {
     v4: Ranges<u32>,
     v6: Ranges<u128>,
     covers: Covers,
-    /// What each range's value stands for: a chain of covers and a geo record. The first is that
-    /// of all special-purpose addresses.
-    answers: Vec<(u32, u32)>,
+    /// What each range's value stands for. The first is that of all special-purpose addresses.
+    answers: Vec<Place>,
 }
 
-fn cut(gathered: &Gathered, geo: &GeoTable) -> Cut {
+/// What makes the answer for a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+struct Place {
+    /// A chain of covers, or the standing that it comes to.
+    listed: u32,
+    /// A geo record.
+    geo: u32,
+    neighbourhood: i8,
+}
+
+fn cut(gathered: &Gathered, geo: &GeoTable, territory: &Territory) -> Cut {
     let mut covers = Covers::new();
     let nets4 = gathered.v4.iter().zip(&gathered.v4_sets);
     let listed4 = flatten(nets4.map(|(p, set)| (p.first(), p.last(), *set)), &mut covers);
@@ -177,16 +200,20 @@ fn cut(gathered: &Gathered, geo: &GeoTable) -> Cut {
     let listed6 = flatten(nets6.map(|(p, set)| (p.first(), p.last(), *set)), &mut covers);
     let (special4, special6) = special_ranges();
 
-    let mut answers: Vec<(u32, u32)> = vec![(0, 0)];
-    let mut ids: FxHashMap<(u32, u32), u32> = FxHashMap::default();
-    let mut answer = |[cover, geo, special]: [u32; 3]| {
+    let mut answers = vec![Place::default()];
+    let mut ids: FxHashMap<Place, u32> = FxHashMap::default();
+    let mut answer = |[listed, geo, special, neighbourhood]: [u32; 4]| {
         if special != 0 {
             return 0;
         }
-        *ids.entry((cover, geo)).or_insert_with(|| {
-            answers.push((cover, geo));
+        let place = Place { listed, geo, neighbourhood: (neighbourhood as u8).cast_signed() };
+        *ids.entry(place).or_insert_with(|| {
+            answers.push(place);
             (answers.len() - 1) as u32
         })
+    };
+    let numbers = |values: &[i8]| -> Vec<u32> {
+        values.iter().map(|value| u32::from(value.cast_unsigned())).collect()
     };
     let mut v4 = Ranges::new();
     overlay(
@@ -194,6 +221,7 @@ fn cut(gathered: &Gathered, geo: &GeoTable) -> Cut {
             (&listed4.starts[..], &listed4.values[..]),
             (&geo.v4_starts, &geo.v4_records),
             (&special4.starts, &special4.values),
+            (&territory.v4_starts, &numbers(&territory.v4_values)),
         ],
         |start, values| v4.push(start, answer(values)),
     );
@@ -203,6 +231,7 @@ fn cut(gathered: &Gathered, geo: &GeoTable) -> Cut {
             (&listed6.starts[..], &listed6.values[..]),
             (&geo.v6_starts, &geo.v6_records),
             (&special6.starts, &special6.values),
+            (&territory.v6_starts, &numbers(&territory.v6_values)),
         ],
         |start, values| v6.push(start, answer(values)),
     );
@@ -213,7 +242,8 @@ fn state(standings: &[Standing], set: u32) -> State {
     standings.get(set as usize).map_or(State::Unknown, |standing| standing.state)
 }
 
-fn facts(feed: &SnapshotFeed) -> FeedFacts {
+fn facts(feed: &SnapshotFeed, now: Seconds) -> FeedFacts {
+    let confirmed = feed.confirmed.map_or(now, seconds);
     FeedFacts {
         id: feed.id.clone(),
         source_group: feed.source_group.clone(),
@@ -221,6 +251,7 @@ fn facts(feed: &SnapshotFeed) -> FeedFacts {
         categories: feed.categories,
         role: feed.role,
         reliability: feed.reliability,
+        confirmed_days: f64::from(now.saturating_sub(confirmed)) / DAY,
     }
 }
 
@@ -231,6 +262,7 @@ const NOTHING: Standing = Standing {
     categories: CategorySet::EMPTY,
     ended: 0,
     capped: false,
+    past: Past { spells: 0, spell_days: 0 },
 };
 
 /// Turns listings into where an address stands.
@@ -238,6 +270,8 @@ struct Classify<'a> {
     feeds: &'a [SnapshotFeed],
     listings: &'a Listings,
     now: Seconds,
+    /// Seconds for which what left all feeds is told from what never was in any; 0 for none.
+    memory: Seconds,
 }
 
 impl Classify<'_> {
@@ -245,9 +279,16 @@ impl Classify<'_> {
     fn standing(&self, listings: &[u32], reach: Seconds, sets: &mut Sets) -> Standing {
         let (mut active, mut past, mut labels) = (Vec::new(), Vec::new(), Vec::new());
         let mut last_ended = 0;
+        let mut remembered = Vec::new();
         for id in listings {
             let Some(listing) = self.listings.get(*id) else { continue };
             let Some(feed) = self.feeds.get(listing.feed as usize) else { continue };
+            if feed.role == Role::Threat
+                && (listing.ended == 0 || self.now.saturating_sub(listing.ended) < self.memory)
+                && self.memory > 0
+            {
+                remembered.push((listing.first_seen, listing.ended));
+            }
             match (feed.role, listing.ended) {
                 (Role::Threat, 0) => active.push(listing.feed),
                 (Role::Threat, ended) if self.now.saturating_sub(ended) < reach => {
@@ -262,7 +303,8 @@ impl Classify<'_> {
         let (state, mut feeds, ended) = if !active.is_empty() {
             (State::Active, active, 0)
         } else if past.is_empty() {
-            (State::Unknown, Vec::new(), 0)
+            let ended = remembered.iter().map(|(_, ended)| *ended).max();
+            (State::Unknown, Vec::new(), ended.unwrap_or(0))
         } else {
             (State::Historical, past, last_ended)
         };
@@ -284,6 +326,7 @@ impl Classify<'_> {
             categories,
             ended,
             capped,
+            past: spells(&mut remembered, self.now),
         }
     }
 }
@@ -293,16 +336,18 @@ fn record(
     model: &dyn Model,
     sets: &Sets,
     standings: &[Standing],
-    id: u32,
-    geo: u32,
+    answer: Place,
 ) -> Record {
-    let standing = standings.get(id as usize).copied().unwrap_or(NOTHING);
-    let found = input.geo.records.get(geo as usize).copied().unwrap_or_default();
+    let standing = standings.get(answer.listed as usize).copied().unwrap_or(NOTHING);
+    let found = input.geo.records.get(answer.geo as usize).copied().unwrap_or_default();
     let score = model.score(&Subject {
         state: standing.state,
         feeds: sets.get(standing.feeds),
+        labels: sets.get(standing.labels),
         age_days: f64::from(input.now.saturating_sub(standing.ended)) / DAY,
-        geo,
+        past: standing.past,
+        neighbourhood: answer.neighbourhood,
+        geo: answer.geo,
         record: found,
     });
     let verdict = Verdict::of_score(standing.state, score, input.triage_below);
@@ -311,15 +356,17 @@ fn record(
     } else {
         (score, verdict)
     };
-    Record::new(id, standing.state, verdict, found, score)
+    let mut record = Record::new(answer.listed, standing.state, verdict, found, score);
+    record.neighbourhood = answer.neighbourhood;
+    record
 }
 
 /// The distinct answers: many chains of covers come to the same standing.
 struct Answers {
     /// The first is [`NOTHING`].
     standings: Vec<Standing>,
-    /// A place in `standings` and a geo record; the first is that of special-purpose addresses.
-    keys: Vec<(u32, u32)>,
+    /// With places in `standings`; the first is that of special-purpose addresses.
+    keys: Vec<Place>,
 }
 
 impl Answers {
@@ -336,11 +383,12 @@ impl Answers {
                 })
             })
             .collect();
-        let mut keys = vec![(0, 0)];
-        let mut numbers: FxHashMap<(u32, u32), u32> = FxHashMap::default();
+        let mut keys = vec![Place::default()];
+        let mut numbers: FxHashMap<Place, u32> = FxHashMap::default();
         let mut renamed = vec![0];
-        renamed.extend(cut.answers.iter().skip(1).map(|&(cover, geo)| {
-            let key = (cover_ids.get(cover as usize).copied().unwrap_or(0), geo);
+        renamed.extend(cut.answers.iter().skip(1).map(|place| {
+            let listed = cover_ids.get(place.listed as usize).copied().unwrap_or(0);
+            let key = Place { listed, ..*place };
             *numbers.entry(key).or_insert_with(|| {
                 keys.push(key);
                 (keys.len() - 1) as u32
@@ -361,10 +409,13 @@ impl Answers {
                 labels: standing.labels.into(),
                 categories: standing.categories.bits().into(),
                 ended: standing.ended.into(),
+                spells: standing.past.spells,
+                spell_days: standing.past.spell_days,
+                zero: [0; 2],
             })
             .collect();
         writer.section(Section::Standings, rows.as_bytes());
-        let places: Vec<U32> = self.keys.iter().map(|(_, geo)| U32::new(*geo)).collect();
+        let places: Vec<U32> = self.keys.iter().map(|place| U32::new(place.geo)).collect();
         writer.section(Section::RecordGeo, places.as_bytes());
     }
 }

@@ -212,6 +212,42 @@ impl Snapshot {
         found
     }
 
+    /// Every listed network inside `prefix`, in order, with its listings.
+    pub(crate) fn listings_within(&self, prefix: Prefix, visit: &mut dyn FnMut(Prefix, &[Listed])) {
+        let mut found = Vec::new();
+        match prefix {
+            Prefix::V4(around) => {
+                let keys = self.rows::<U64>(Section::Listed4);
+                let start = keys.partition_point(|key| key.get() < around.packed());
+                for (at, key) in keys.iter().enumerate().skip(start) {
+                    let Some(prefix) = Prefix4::from_packed(key.get()) else { continue };
+                    if prefix.first() > around.last() {
+                        break;
+                    }
+                    found.clear();
+                    self.push_listings(&mut found, Prefix::V4(prefix), Section::Listed4Sets, at);
+                    visit(Prefix::V4(prefix), &found);
+                }
+            }
+            Prefix::V6(around) => {
+                let keys = self.rows::<Prefix6Row>(Section::Listed6);
+                let first = (around.first(), around.len());
+                let start = keys.partition_point(|key| (key.address.get(), key.length) < first);
+                for (at, key) in keys.iter().enumerate().skip(start) {
+                    let Some(prefix) = Prefix6::new(key.address.get(), key.length) else {
+                        continue;
+                    };
+                    if prefix.first() > around.last() {
+                        break;
+                    }
+                    found.clear();
+                    self.push_listings(&mut found, Prefix::V6(prefix), Section::Listed6Sets, at);
+                    visit(Prefix::V6(prefix), &found);
+                }
+            }
+        }
+    }
+
     fn push_listings(&self, found: &mut Vec<Listed>, prefix: Prefix, sets: Section, at: usize) {
         let set = self.rows::<U32>(sets).get(at).map_or(0, |set| set.get());
         let ends = self.rows(Section::ListingSetEnds);

@@ -111,14 +111,25 @@ pub(crate) struct Standing {
     pub(crate) labels: U32,
     /// What the feeds in both sets say, one bit a category.
     pub(crate) categories: U32,
-    /// Where historical, when it left its last feed; else 0.
+    /// When it left its last feed, where it is remembered; 0 while active.
     pub(crate) ended: U32,
+    /// How often it was listed, and for how many days each time; 0 where no scorer asked.
+    pub(crate) spells: u8,
+    pub(crate) spell_days: u8,
+    pub(crate) zero: [u8; 2],
 }
 
 impl Standing {
     /// In no feed; the first of every snapshot.
-    pub(crate) const NOTHING: Self =
-        Self { feeds: U32::ZERO, labels: U32::ZERO, categories: U32::ZERO, ended: U32::ZERO };
+    pub(crate) const NOTHING: Self = Self {
+        feeds: U32::ZERO,
+        labels: U32::ZERO,
+        categories: U32::ZERO,
+        ended: U32::ZERO,
+        spells: 0,
+        spell_days: 0,
+        zero: [0; 2],
+    };
 }
 
 /// One listing: a feed and an interval.

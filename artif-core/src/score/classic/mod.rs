@@ -25,7 +25,7 @@ mod codec;
 mod explain;
 mod fit;
 
-use super::model::{Model, ScoreInput, Scorer, State, Subject, Term};
+use super::model::{Model, Nearby, ScoreInput, Scorer, State, Subject, Term};
 use crate::error::Result;
 use crate::geo::{Country, GeoRecord};
 
@@ -136,8 +136,10 @@ impl Groups {
 ///     .fit(&ScoreInput {
 ///         feeds: &[],
 ///         documents: &nothing,
+///         networks: &(),
 ///         geo: &GeoTable::default(),
 ///         window_days: 7.0,
+///         prior: 0.01,
 ///     })
 ///     .unwrap();
 /// assert!(ClassicScorer.decode(&model.encode()).is_ok());
@@ -153,7 +155,14 @@ impl ClassicScorer {
     /// # use artif_core::score::{ClassicScorer, Document, ScoreInput};
     /// # let documents: Vec<Document<'_>> = Vec::new();
     /// # let geo = GeoTable::default();
-    /// let input = ScoreInput { feeds: &[], documents: &documents, geo: &geo, window_days: 7.0 };
+    /// let input = ScoreInput {
+    ///     feeds: &[],
+    ///     documents: &documents,
+    ///     networks: &(),
+    ///     geo: &geo,
+    ///     window_days: 7.0,
+    ///     prior: 0.01,
+    /// };
     /// assert_eq!(ClassicScorer.learn(&input).maxima(), [0.0; 3]);
     /// ```
     pub fn learn(&self, input: &ScoreInput<'_>) -> ClassicModel {
@@ -279,7 +288,7 @@ impl Model for ClassicModel {
         }
     }
 
-    fn explain(&self, subject: &Subject<'_>) -> Vec<Term> {
+    fn explain(&self, subject: &Subject<'_>, _: Option<&dyn Nearby>) -> Vec<Term> {
         explain::explain(self, subject)
     }
 

@@ -42,12 +42,20 @@ fn document<'a>(feeds: &'a [u32], age_days: Option<f64>, geo: &'a [u32]) -> Docu
 }
 
 fn learn(documents: &Vec<Document<'_>>) -> ClassicModel {
-    let input = ScoreInput { feeds: &feeds(), documents, geo: &table(), window_days: 7.0 };
+    let input = ScoreInput {
+        feeds: &feeds(),
+        documents,
+        networks: &(),
+        geo: &table(),
+        window_days: 7.0,
+        prior: 0.01,
+    };
     ClassicScorer.learn(&input)
 }
 
 fn subject(state: State, age_days: f64, geo: u32) -> Subject<'static> {
-    Subject { state, feeds: &[0, 2], age_days, geo, record: table().records[geo as usize] }
+    let record = table().records[geo as usize];
+    Subject { state, feeds: &[0, 2], age_days, geo, record, ..Subject::default() }
 }
 
 #[test]
@@ -127,7 +135,7 @@ fn reasons_are_sentences_with_the_facts() {
         document(&[1], None, &[0]),
     ]);
     let text = |subject: &Subject<'_>| -> Vec<String> {
-        model.explain(subject).into_iter().map(|term| term.text).collect()
+        model.explain(subject, None).into_iter().map(|term| term.text).collect()
     };
     let terms = text(&subject(State::Historical, 1.4, 1));
     assert!(
@@ -170,7 +178,7 @@ proptest! {
             let subject = subject(state, age, geo);
             let score = model.score(&subject);
             prop_assert!((0.0..=100.0).contains(&score), "{score}");
-            let terms: f64 = model.explain(&subject).iter().map(|term| term.contribution).sum();
+            let terms: f64 = model.explain(&subject, None).iter().map(|term| term.contribution).sum();
             prop_assert!((100.0 + terms - score).abs() < 1e-9, "{terms} {score}");
         }
     }
@@ -196,7 +204,7 @@ proptest! {
         if let Ok(model) = codec::decode(&bytes) {
             let score = model.score(&subject(State::Unknown, 0.0, 1));
             prop_assert!((0.0..=100.0).contains(&score), "{score}");
-            model.explain(&subject(State::Historical, 3.0, 1));
+            model.explain(&subject(State::Historical, 3.0, 1), None);
         }
     }
 
