@@ -20,7 +20,7 @@ const START: &str = "2026-08-05T06:00:00Z";
 #[derive(Debug)]
 enum Told {
     Waiting(DateTime<Utc>),
-    Refreshed(RefreshReport),
+    Refreshed(Box<RefreshReport>),
     Failed(String),
 }
 
@@ -77,7 +77,7 @@ impl World {
         let options = ScheduleOptions::default().on_event(move |event| {
             let _ = sender.send(match event {
                 ScheduleEvent::Waiting { until } => Told::Waiting(until),
-                ScheduleEvent::Refreshed(report) => Told::Refreshed(report.clone()),
+                ScheduleEvent::Refreshed(report) => Told::Refreshed(Box::new(report.clone())),
                 ScheduleEvent::Failed(error) => Told::Failed(error.to_string()),
                 other => panic!("{other:?}"),
             });
@@ -91,7 +91,7 @@ impl World {
         let mut reports = Vec::new();
         loop {
             match events.recv().unwrap() {
-                Told::Refreshed(report) => reports.push(report),
+                Told::Refreshed(report) => reports.push(*report),
                 Told::Waiting(until) => return (reports, until),
                 Told::Failed(error) => panic!("{error}"),
             }

@@ -394,35 +394,27 @@ impl Config {
             checks.into_iter().find(|(holds, ..)| !holds).map(|(_, section, key, message)| {
                 Problem { section, key, message: message.to_owned() }
             });
-        simple
-            .or_else(|| {
-                let (key, message) = self.fetch.problem()?;
-                Some(Problem { section: "fetch", key, message })
-            })
-            .or_else(|| {
-                let (key, message) = self.geo.problem()?;
-                Some(Problem { section: "geo", key, message })
-            })
-            .or_else(|| {
-                let (key, message) = self.guard.problem()?;
-                Some(Problem { section: "guard", key, message })
-            })
-            .or_else(|| {
-                let (key, message) = self.middleware.problem()?;
-                Some(Problem { section: "middleware", key, message })
-            })
-            .or_else(|| {
-                let (key, message) = self.warninglists.problem()?;
-                Some(Problem { section: "warninglists", key, message })
-            })
-            .or_else(|| {
-                let both = self.feeds.enable.iter().find(|id| self.feeds.disable.contains(id))?;
-                Some(Problem {
-                    section: "feeds",
-                    key: "enable",
-                    message: format!("names {both:?}, which `feeds.disable` names too"),
-                })
-            })
+        simple.or_else(|| self.problem_of_a_section())
+    }
+
+    /// What sections say of themselves.
+    fn problem_of_a_section(&self) -> Option<Problem> {
+        let both = || {
+            let both = self.feeds.enable.iter().find(|id| self.feeds.disable.contains(id))?;
+            Some(("enable", format!("names {both:?}, which `feeds.disable` names too")))
+        };
+        let sections = [
+            ("fetch", self.fetch.problem()),
+            ("geo", self.geo.problem()),
+            ("guard", self.guard.problem()),
+            ("middleware", self.middleware.problem()),
+            ("warninglists", self.warninglists.problem()),
+            ("feeds", both()),
+        ];
+        sections.into_iter().find_map(|(section, problem)| {
+            let (key, message) = problem?;
+            Some(Problem { section, key, message })
+        })
     }
 }
 
