@@ -30,12 +30,18 @@ struct World {
     clock: Arc<FixedClock>,
     engine: Option<Engine>,
     running: Option<(Refresher, Receiver<Told>)>,
+    config: Config,
 }
 
 impl World {
     fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    fn with(mut config: Config) -> Self {
+        config.schedule.jitter = 0.0;
         let dir = tempfile::tempdir().unwrap();
-        let mut world = Self { dir, clock: clock(START), engine: None, running: None };
+        let mut world = Self { dir, clock: clock(START), engine: None, running: None, config };
         world.write("hourly", "93.184.216.34\n");
         world.write("daily", "93.184.216.35\n");
         world.open();
@@ -43,9 +49,8 @@ impl World {
     }
 
     fn open(&mut self) {
-        let config = Config::from_toml("[schedule]\njitter = 0.0").unwrap();
         let mut builder = Engine::builder()
-            .config(config)
+            .config(self.config.clone())
             .data(self.data())
             .clock(Arc::clone(&self.clock) as Arc<_>);
         for (name, every) in [("hourly", 3_600), ("daily", 86_400)] {
@@ -280,4 +285,34 @@ fn a_listener_that_panics_does_not_end_the_refreshes() {
     refresher.wake();
     seen.recv().unwrap();
     assert!(world.is_active("93.184.216.34"));
+}
+
+#[test]
+fn warninglists_are_fetched_at_their_interval_too() {
+    let lists = tempfile::tempdir().unwrap();
+    let write = |entry: &str| {
+        let text = format!(
+            r#"{{"name": "Ours", "type": "cidr", "version": 1, "matching_attributes": ["ip-src"],
+                "list": ["{entry}"]}}"#
+        );
+        std::fs::create_dir_all(lists.path().join("public-dns-ours")).unwrap();
+        std::fs::write(lists.path().join("public-dns-ours/list.json"), text).unwrap();
+    };
+    write("93.184.216.1/32");
+    let mut config = Config::default();
+    config.warninglists.source = Some(lists.path().to_str().unwrap().to_owned());
+    config.warninglists.refresh = std::time::Duration::from_secs(7_200);
+    let mut world = World::with(config);
+    let capped = |world: &World| {
+        world.engine().check("93.184.216.34".parse().unwrap()).warninglists().count() == 1
+    };
+    world.start();
+    assert!(world.is_active("93.184.216.34") && !capped(&world));
+
+    write("93.184.216.34/32");
+    let (reports, _) = world.at("2026-08-05T07:00:00Z");
+    assert!(reports[0].warninglists.is_empty() && !capped(&world), "not due yet");
+    let (reports, _) = world.at("2026-08-05T08:00:00Z");
+    assert_eq!(reports[0].warninglists.len(), 1);
+    assert!(capped(&world));
 }

@@ -317,7 +317,7 @@ impl<'a> Schedule<'a> {
         let report = refresh_named(self.shared, &options)?;
         // A long refresh: what failed just now is not to be tried again at once.
         let now = now.max(seconds(self.shared.clock.now()));
-        for feed in &report.feeds {
+        for feed in report.feeds.iter().chain(&report.warninglists) {
             let Some(task) = self.plan.task(&feed.feed) else { continue };
             match feed.outcome {
                 Outcome::Loaded | Outcome::Unchanged => task.succeeded(now, dice()),
@@ -352,9 +352,9 @@ impl<'a> Schedule<'a> {
         Ok(new)
     }
 
-    /// Plans for the feeds and databases as they are configured now.
+    /// Plans for feeds, warninglists and databases as they are configured now.
     fn take_stock(&mut self) -> Result<()> {
-        let feeds = self.shared.feeds().clone();
+        let feeds = self.shared.sources();
         let heads = self.shared.ledger.store().heads()?;
         let enabled = feeds.iter().filter(|feed| feed.enabled);
         let saved = &self.saved;
