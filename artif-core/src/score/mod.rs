@@ -1,6 +1,7 @@
 //! Scores: from all that is listed to a number for each address, and the reasons for it.
 
 mod classic;
+mod cursor;
 mod model;
 mod risk;
 

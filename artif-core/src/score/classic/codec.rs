@@ -13,6 +13,7 @@
 
 use super::{ClassicModel, GroupStats, Groups};
 use crate::error::{Error, Result};
+use crate::score::cursor::Cursor;
 
 const MAGIC: [u8; 4] = *b"CLS\x01";
 const STATS: usize = 32;
@@ -56,7 +57,7 @@ fn read(input: &mut Cursor<'_>) -> Option<ClassicModel> {
     if input.array::<4>()? != MAGIC {
         return None;
     }
-    let window_days = input.finite()?;
+    let window_days = input.within(0.0, f64::MAX)?;
     let documents = u64::from_le_bytes(input.array()?);
     let feeds = input.u32()?;
     let threats = input.take(feeds as usize)?.iter().map(|byte| *byte == 1).collect();
@@ -100,33 +101,10 @@ fn groups(input: &mut Cursor<'_>, documents: u64) -> Option<Groups> {
 
 fn stats(input: &mut Cursor<'_>, documents: u64) -> Option<GroupStats> {
     let (n, h) = (input.u32()?, input.u32()?);
-    let (feeds, types, recency) = (input.finite()?, input.finite()?, input.finite()?);
+    let (feeds, types, recency) =
+        (input.within(0.0, f64::MAX)?, input.within(0.0, f64::MAX)?, input.within(0.0, f64::MAX)?);
     // Shares of a whole, but sums of rounded parts.
     let shares = [feeds, types, recency].iter().all(|share| *share <= 1.000_001);
     let sound = (1..=documents).contains(&u64::from(n)) && h <= n && shares;
     sound.then(|| GroupStats::new(n, h, documents, feeds, types, recency))
-}
-
-/// What is left of the input.
-struct Cursor<'a>(&'a [u8]);
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    /// A number that is not negative, infinite or NaN.
-    fn finite(&mut self) -> Option<f64> {
-        self.array().map(f64::from_le_bytes).filter(|value| value.is_finite() && *value >= 0.0)
-    }
 }

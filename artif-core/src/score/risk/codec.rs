@@ -17,6 +17,7 @@ use super::feeds::{FeedModel, Publisher};
 use crate::error::{Error, Result};
 use crate::feed::Role;
 use crate::score::Territory;
+use crate::score::cursor::Cursor;
 
 const MAGIC: [u8; 4] = *b"RSK\x01";
 const FEED: usize = 29;
@@ -118,28 +119,4 @@ fn groups(input: &mut Cursor<'_>) -> Option<Groups> {
         systems.push(System { number, mass, lift });
     }
     Some(Groups { base, systems })
-}
-
-/// What is left of the input.
-struct Cursor<'a>(&'a [u8]);
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    /// A number within these bounds, which NaN is not.
-    fn within(&mut self, low: f64, high: f64) -> Option<f64> {
-        self.array().map(f64::from_le_bytes).filter(|value| (low..=high).contains(value))
-    }
 }
