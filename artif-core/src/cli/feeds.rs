@@ -185,13 +185,7 @@ fn accept(id: &FeedId, context: &mut Context<'_>) -> Done {
     let engine = Engine::builder().config(context.config()?).clock(context.clock()).build()?;
     let options = RefreshOptions::default().feed(id.clone()).force();
     let report = engine.refresh(&options.cancel(context.cancel.flag()))?;
-    let screen = &mut context.screen;
-    if screen.json {
-        screen.document(&report)?;
-    } else {
-        super::refresh::print(&report, false, screen)?;
-    }
-    Ok(super::refresh::code(&report))
+    super::refresh::show(&report, &mut context.screen)
 }
 
 fn switch(id: &FeedId, enabled: bool, context: &mut Context<'_>) -> Done {

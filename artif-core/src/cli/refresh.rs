@@ -118,6 +118,16 @@ pub(super) fn networks(counts: &SnapshotCounts) -> String {
     )
 }
 
+/// Says what a refresh did, in the form asked for.
+pub(super) fn show(report: &RefreshReport, screen: &mut Screen<'_>) -> Done {
+    if screen.json {
+        screen.document(report)?;
+    } else {
+        print(report, false, screen)?;
+    }
+    Ok(code(report))
+}
+
 pub(super) fn print(
     report: &RefreshReport,
     table: bool,

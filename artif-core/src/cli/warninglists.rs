@@ -68,11 +68,5 @@ fn update(context: &mut Context<'_>) -> Done {
     let options = RefreshOptions::default().cancel(context.cancel.flag());
     let options = ids.into_iter().fold(options, RefreshOptions::feed);
     let report = engine.refresh(&options)?;
-    let screen = &mut context.screen;
-    if screen.json {
-        screen.document(&report)?;
-    } else {
-        super::refresh::print(&report, false, screen)?;
-    }
-    Ok(super::refresh::code(&report))
+    super::refresh::show(&report, &mut context.screen)
 }
