@@ -112,6 +112,13 @@ impl Reputation {
         self.inner.labels().map(|feed| feed.id.as_str()).collect()
     }
 
+    /// The names of the warninglists it is on: shared infrastructure, which feeds alone make no
+    /// worse than "Manual triage needed" where such a list caps.
+    #[getter]
+    fn warninglists(&self) -> Vec<&str> {
+        self.inner.warninglists().map(|list| list.name.as_str()).collect()
+    }
+
     /// What these feeds say it does.
     #[getter]
     fn categories<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

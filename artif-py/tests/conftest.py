@@ -14,7 +14,7 @@ GOOD = "93.184.216.1"
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with one published snapshot and no owner."""
     folder = tmp_path_factory.mktemp("artif")
-    (folder / "list.txt").write_text(f"{BAD}\n2001:470:1::/48\n10.1.2.3\n")
+    (folder / "list.txt").write_text(f"{BAD}\n9.9.9.9\n2001:470:1::/48\n10.1.2.3\n")
     feed = {"id": "mine", "url": f"file:{folder / 'list.txt'}", "categories": ["attack"]}
     with artif.Engine(data=folder / "data", feed=[feed]) as engine:
         engine.refresh()

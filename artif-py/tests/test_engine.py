@@ -53,6 +53,9 @@ def test_answers(reader: artif.Reader) -> None:
     assert json.loads(answer.to_json()) == answer.to_dict()
     assert repr(answer) == f"<Reputation {BAD}: dangerous, score 0.0, feeds mine>"
     assert reader.check("2001:470:1:2::3").is_active
+    resolver = reader.check("9.9.9.9")
+    assert (resolver.is_active, resolver.verdict) == (True, "Manual triage needed")
+    assert len(resolver.warninglists) == 1
     assert reader.check("10.1.2.3").special_purpose == "Private-Use"
     assert reader.check("8.8.4.4").override["reason"] == "a test"
     assert [a.verdict for a in reader.check_many([GOOD, "8.8.8.8"])] == [
