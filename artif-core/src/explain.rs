@@ -210,6 +210,10 @@ impl Nearby for SnapshotNearby<'_> {
             visit(prefix, &intervals);
         });
     }
+
+    fn system(&self, address: IpAddr) -> Option<u32> {
+        self.view.snapshot.lookup(address).geo().asn
+    }
 }
 
 /// What warninglists give back of what feeds take.
