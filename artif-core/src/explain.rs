@@ -413,11 +413,12 @@ pub(crate) fn check_at(view: &View, ip: IpAddr, at: DateTime<Utc>) -> PastReputa
         (true, false) => (State::Historical, past),
         (true, true) => (State::Unknown, Vec::new()),
     };
+    let said = evidence.iter().fold(CategorySet::EMPTY, |all, e| all.union(e.categories));
     let verdict = match state {
         _ if special => Verdict::NotApplicable,
-        State::Active => Verdict::Dangerous,
-        State::Historical => Verdict::Suspicious,
         State::Unknown => Verdict::NoAction,
+        // Scores of the past are not kept: by what a bad one would have come to.
+        state => meta.thresholds.verdict(state, 0.0, said),
     };
     let caps = |listed: &Listed| {
         let then = listed.first_seen <= moment && listed.ended.is_none_or(|ended| moment < ended);

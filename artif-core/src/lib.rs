@@ -79,6 +79,7 @@ mod schedule;
 pub mod score;
 mod seed_json;
 mod snapshot;
+mod verdict;
 mod view;
 pub mod warninglist;
 
