@@ -8,6 +8,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::category::{CategorySet, ThreatLevel};
+use crate::change::{self, Change};
 use crate::clock::{datetime, seconds};
 use crate::error::{Error, Result};
 use crate::feed::Role;
@@ -124,6 +125,8 @@ pub struct Explanation {
     pub interval: Option<[f64; 2]>,
     /// Every override around it, the most specific first, expired ones too.
     pub overrides: Vec<Override>,
+    /// What would change the answer: when its listing runs out, which feed alone keeps it listed.
+    pub changes: Vec<Change>,
 }
 
 /// Explains an address.
@@ -138,6 +141,7 @@ pub(crate) fn explain(
     let record = reputation.record();
     let mut terms = Vec::new();
     let mut interval = None;
+    let mut changes = Vec::new();
     if !record.is_special() {
         let model = scorer(&meta.scorer)
             .ok_or_else(|| Error::config(format!("this build has no scorer {:?}", meta.scorer)))
@@ -163,12 +167,13 @@ pub(crate) fn explain(
                 let nearby = SnapshotNearby { view, address: canonical_address(reputation.ip()) };
                 terms = model.explain(&subject, Some(&nearby));
                 interval = model.interval(&subject, Some(&nearby));
+                changes = change::changes(&reputation, &*model, &subject);
             }
             Err(error) => tracing::warn!(%error, "no score terms in this explanation"),
         }
     }
     terms.extend(cap(&reputation, &terms));
-    Explanation { reputation, evidence, terms, interval, overrides }
+    Explanation { reputation, evidence, terms, interval, overrides, changes }
 }
 
 /// The listings around an address, from the snapshot's cold part.
@@ -317,6 +322,12 @@ impl Explanation {
                 writeln!(out, "    {:+6.1}  {}", term.contribution, term.text)?;
             }
         }
+        if !self.changes.is_empty() {
+            writeln!(out, "  what would change it:")?;
+        }
+        for change in &self.changes {
+            writeln!(out, "    {}", change.text)?;
+        }
         if !self.evidence.is_empty() {
             writeln!(out, "  listings:")?;
         }
@@ -352,6 +363,7 @@ impl Serialize for Explanation {
         map.serialize_entry("terms", &self.terms)?;
         map.serialize_entry("interval", &self.interval)?;
         map.serialize_entry("overrides", &self.overrides)?;
+        map.serialize_entry("changes", &self.changes)?;
         map.end()
     }
 }

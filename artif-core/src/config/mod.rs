@@ -321,8 +321,8 @@ impl Config {
     }
 
     fn problem(&self) -> Option<Problem> {
-        let Self { scoring, history, parse, snapshot, schedule, .. } = self;
         const SCORE: &str = "has to be within 0 to 100";
+        let Self { scoring, history, parse, snapshot, schedule, .. } = self;
         let open_unit = scoring.prior > 0.0 && scoring.prior < 1.0;
         let score = |value: f64| (0.0..=100.0).contains(&value);
         let by_category = scoring.category.values().all(|own| {
