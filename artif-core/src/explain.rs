@@ -13,9 +13,10 @@ use crate::error::{Error, Result};
 use crate::feed::Role;
 use crate::ledger::Override;
 use crate::net::{Prefix, canonical_address};
-use crate::reputation::{Reputation, Verdict};
+use crate::reputation::Reputation;
 use crate::score::{Interval, Nearby, Past, Scorer, State, Subject, Term};
 use crate::snapshot::{Listed, Meta, interval};
+use crate::verdict::Verdict;
 use crate::view::View;
 
 /// One listing of an address: which feed lists, or listed, which network around it, and when.
@@ -158,7 +159,7 @@ pub(crate) fn explain(
                     past: Past { spells: standing.spells, spell_days: standing.spell_days },
                     neighbourhood: record.neighbourhood,
                     geo: view.snapshot.geo_id(reputation.ip()),
-                    record: reputation.geo(),
+                    record: view.snapshot.geo(record),
                 };
                 let nearby = SnapshotNearby { view, address: canonical_address(reputation.ip()) };
                 terms = model.explain(&subject, Some(&nearby));

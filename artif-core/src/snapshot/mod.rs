@@ -5,8 +5,10 @@ mod flatten;
 mod format;
 mod gather;
 mod index;
+mod lanes;
 mod meta;
 mod networks;
+mod organisations;
 mod publish;
 mod reader;
 mod records;
@@ -15,6 +17,7 @@ pub(crate) use compile::{Compiled, Input, compile};
 #[cfg(feature = "cli")]
 pub(crate) use format::VERSION as FORMAT_VERSION;
 pub use index::IndexTier;
+pub(crate) use lanes::{LANES, Lanes};
 pub(crate) use meta::Meta;
 pub use meta::{SnapshotCounts, SnapshotFeed};
 pub(crate) use networks::interval;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
@@ -10,9 +11,12 @@ use zerocopy::little_endian::{U32, U64};
 
 use super::format::{Header, Malformed, Section, Sections, VERSION};
 use super::index::Index;
+use super::lanes::{LANES, Lanes};
 use super::meta::Meta;
+use super::organisations;
 use super::records::{ListingRow, Prefix6Row, Record, Standing, stored_set};
 use crate::error::{Error, Result};
+use crate::geo::GeoRecord;
 use crate::net::{Prefix, Prefix4, Prefix6};
 
 #[derive(Debug)]
@@ -28,8 +32,12 @@ pub(crate) struct Snapshot {
     backing: Backing,
     sections: Sections,
     index: Index,
-    /// Where the records lie.
+    /// Where lies what answers are read from.
     records: usize,
+    standings: Range<usize>,
+    feed_set_ends: Range<usize>,
+    feed_set_members: Range<usize>,
+    names: Range<usize>,
     meta: Meta,
     path: PathBuf,
 }
@@ -78,11 +86,21 @@ impl Snapshot {
             path: path.to_owned(),
             reason: "its index is missing or damaged".to_owned(),
         })?;
-        let records = sections.range(Section::Records).start;
         let meta = serde_json::from_slice(sections.get(bytes, Section::Meta)).map_err(|error| {
             Error::Snapshot { path: path.to_owned(), reason: format!("its description: {error}") }
         })?;
-        Ok(Self { backing, sections, index, records, meta, path: path.to_owned() })
+        Ok(Self {
+            index,
+            records: sections.range(Section::Records).start,
+            standings: sections.range(Section::Standings),
+            feed_set_ends: sections.range(Section::FeedSetEnds),
+            feed_set_members: sections.range(Section::FeedSetMembers),
+            names: sections.range(Section::OrganisationNames),
+            backing,
+            sections,
+            meta,
+            path: path.to_owned(),
+        })
     }
 
     pub(crate) fn header(&self) -> Header {
@@ -128,6 +146,14 @@ impl Snapshot {
         }
     }
 
+    /// The records of many canonical addresses.
+    pub(crate) fn lookup_lanes(&self, lanes: &Lanes, records: &mut [Record; LANES]) {
+        let ids = self.index.lookup_lanes(self.bytes(), lanes);
+        for (record, id) in records.iter_mut().zip(ids) {
+            *record = self.record(id);
+        }
+    }
+
     /// A record by its number. A number that only a damaged file gives may lead behind the records,
     /// to bytes that make some record.
     #[inline]
@@ -147,20 +173,39 @@ impl Snapshot {
     /// Where a record says that an address stands with the feeds.
     #[inline]
     pub(crate) fn standing(&self, record: &Record) -> Standing {
-        let rows = self.rows::<Standing>(Section::Standings);
-        rows.get(record.standing.get() as usize).copied().unwrap_or(Standing::NOTHING)
+        let number = record.standing.get() as usize;
+        let at = self.standings.start.wrapping_add(size_of::<Standing>().wrapping_mul(number));
+        let row = self.bytes().get(at..).and_then(|rest| rest.first_chunk());
+        row.map_or(Standing::NOTHING, |row: &[u8; size_of::<Standing>()]| {
+            zerocopy::transmute!(*row)
+        })
     }
 
     /// The members of a feed set: places in the meta section's feeds.
+    #[inline]
     pub(crate) fn feed_set(&self, id: u32) -> &[U32] {
-        let ends = self.rows(Section::FeedSetEnds);
-        stored_set(ends, self.rows::<U32>(Section::FeedSetMembers), id)
+        // Most addresses are in none, and then nothing needs to be read.
+        if id == 0 {
+            return &[];
+        }
+        let ends = self.rows_in(&self.feed_set_ends);
+        stored_set(ends, self.rows_in::<U32>(&self.feed_set_members), id)
     }
 
-    pub(crate) fn organisation(&self, id: u32) -> Option<&str> {
-        let ends = self.rows(Section::OrganisationEnds);
-        let text = self.sections.get(self.bytes(), Section::OrganisationText);
-        std::str::from_utf8(stored_set(ends, text, id)).ok()
+    /// The organisation whose name is at a place.
+    #[inline]
+    pub(crate) fn organisation(&self, place: u32) -> Option<&str> {
+        organisations::name(self.bytes().get(self.names.clone())?, place)
+    }
+
+    /// What the databases say of an address, as a record has it.
+    pub(crate) fn geo(&self, record: &Record) -> GeoRecord {
+        let places = self.rows(Section::OrganisationPlaces);
+        GeoRecord {
+            asn: record.asn(),
+            organisation: organisations::number(places, record.organisation_place()),
+            country: record.country(),
+        }
     }
 
     /// What the scorer learned.
@@ -269,7 +314,16 @@ impl Snapshot {
         &self,
         section: Section,
     ) -> &[T] {
-        <[T]>::ref_from_bytes(self.sections.get(self.bytes(), section)).unwrap_or_default()
+        self.rows_in(&self.sections.range(section))
+    }
+
+    #[inline]
+    fn rows_in<T: FromBytes + zerocopy::KnownLayout + zerocopy::Immutable + zerocopy::Unaligned>(
+        &self,
+        range: &Range<usize>,
+    ) -> &[T] {
+        let bytes = self.bytes().get(range.clone()).unwrap_or_default();
+        <[T]>::ref_from_bytes(bytes).unwrap_or_default()
     }
 }
 
