@@ -2,10 +2,14 @@
 #![allow(dead_code, reason = "each bench uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a bench")]
 
+pub(crate) mod ours;
+#[cfg(feature = "geo")]
+pub(crate) mod peers;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use artif_core::{Config, Engine, Feed, Format, Prefix4, Reader, RefreshOptions};
+use artif_core::{Config, Engine, Feed, Format, Prefix4, Prefix6, Reader, RefreshOptions};
 use cpu_time::ThreadTime;
 
 /// A small generator with a fixed seed: every run asks the same questions.
@@ -38,6 +42,8 @@ impl Random {
 pub(crate) struct Input {
     /// Every listed IPv4 network with the feeds that list it, one bit each.
     pub(crate) networks: Vec<(Prefix4, u128)>,
+    /// The same of IPv6.
+    pub(crate) networks6: Vec<(Prefix6, u128)>,
     pub(crate) asn: PathBuf,
     pub(crate) country: PathBuf,
     catalogue: Option<PathBuf>,
@@ -56,6 +62,7 @@ impl Input {
             println!("input: the corpus, 85 real feeds, and both databases");
             Self {
                 networks: Vec::new(),
+                networks6: Vec::new(),
                 asn: corpus.join("mmdb/GeoLite2-ASN.mmdb"),
                 country: corpus.join("mmdb/GeoLite2-Country.mmdb"),
                 catalogue: Some(corpus.join("feeds.json")),
@@ -67,6 +74,7 @@ impl Input {
             generate(made.path());
             Self {
                 networks: Vec::new(),
+                networks6: Vec::new(),
                 asn: samples.join("sample-asn.mmdb"),
                 country: samples.join("sample-country.mmdb"),
                 catalogue: None,
@@ -74,6 +82,7 @@ impl Input {
             }
         };
         let mut networks: BTreeMap<Prefix4, u128> = BTreeMap::new();
+        let mut networks6: BTreeMap<Prefix6, u128> = BTreeMap::new();
         for (number, feed) in input.feeds().iter().enumerate() {
             let path = feed.url.strip_prefix("file://").or(feed.url.strip_prefix("file:")).unwrap();
             let mut reader = std::io::BufReader::new(std::fs::File::open(path).unwrap());
@@ -83,8 +92,12 @@ impl Input {
             for prefix in parsed.prefixes.v4() {
                 *networks.entry(*prefix).or_default() |= 1 << number;
             }
+            for prefix in parsed.prefixes.v6() {
+                *networks6.entry(*prefix).or_default() |= 1 << number;
+            }
         }
         input.networks = networks.into_iter().collect();
+        input.networks6 = networks6.into_iter().collect();
         input
     }
 
@@ -174,15 +187,48 @@ pub(crate) fn queries(networks: &[(Prefix4, u128)], count: usize) -> [(&'static 
     [("uniform", uniform), ("hits", hits), ("web", web)]
 }
 
-/// Nanoseconds of this thread's processor time a question, the median of `rounds`.
-pub(crate) fn nanoseconds(rounds: usize, count: usize, mut pass: impl FnMut() -> u64) -> f64 {
-    let mut times: Vec<f64> = (0..rounds)
-        .map(|_| {
+/// One pass of a contestant over all questions.
+pub(crate) type Pass<'a> = Box<dyn FnMut() -> u64 + 'a>;
+
+/// Questions asked one after the other, none waiting for another.
+pub(crate) fn independent<'a, T: Copy>(list: &'a [T], ask: impl Fn(T) -> u64 + 'a) -> Pass<'a> {
+    Box::new(move || list.iter().fold(0, |sum: u64, ip| sum.wrapping_add(ask(*ip))))
+}
+
+/// Questions each of which needs the answer before.
+pub(crate) fn dependent<'a, T: Copy + std::ops::BitXor<Output = T> + From<u8>>(
+    list: &'a [T],
+    ask: impl Fn(T) -> u64 + 'a,
+) -> Pass<'a> {
+    let zero = std::hint::black_box(0_u8);
+    Box::new(move || {
+        list.iter().fold(0, |sum: u64, ip| sum.wrapping_add(ask(*ip ^ T::from(sum as u8 & zero))))
+    })
+}
+
+/// [`independent`] and [`dependent`].
+pub(crate) fn both<'a, T: Copy + std::ops::BitXor<Output = T> + From<u8>>(
+    list: &'a [T],
+    ask: impl Fn(T) -> u64 + Copy + 'a,
+) -> [Pass<'a>; 2] {
+    [independent(list, ask), dependent(list, ask)]
+}
+
+/// Nanoseconds of this thread's processor time a question for each pass, the medians of `rounds`.
+/// All take turns in each round, so that what else the machine does meets all alike.
+pub(crate) fn nanoseconds(rounds: usize, count: usize, passes: &mut [Pass<'_>]) -> Vec<f64> {
+    let mut times = vec![Vec::new(); passes.len()];
+    for _ in 0..rounds {
+        for (pass, times) in passes.iter_mut().zip(&mut times) {
             let started = ThreadTime::now();
             std::hint::black_box(pass());
-            started.elapsed().as_nanos() as f64 / count as f64
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[rounds / 2]
+            times.push(started.elapsed().as_nanos() as f64 / count as f64);
+        }
+    }
+    times.into_iter().map(median).collect()
+}
+
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
