@@ -19,8 +19,8 @@
 mod support;
 
 use artif_core::{Addresses, Reader, ReputationEngine};
-use support::ours::{self, Batch};
-use support::peers::{Geo, Hashed, Peers, v4};
+use support::ours::{self, Batch, v4};
+use support::peers::{Geo, Hashed, Peers};
 use support::{Input, Pass, both, nanoseconds, queries};
 
 const ROUNDS: usize = 5;

@@ -1,9 +1,9 @@
 //! Answers for many addresses at once, into columns that the caller owns.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use crate::error::{Error, Result};
-use crate::net::{canonical_address, parse_address};
+use crate::net::{Canonical, parse_v4, parse_v6};
 use crate::reputation::{Held, Reputation};
 use crate::snapshot::{LANES, Lanes, Record, Standing};
 use crate::view::View;
@@ -80,12 +80,16 @@ impl Addresses<'_> {
         let part_end = self.len().min(from + LANES);
         match *self {
             Self::V4(list) => lanes.load_v4(part(list, from)),
-            Self::V6(list) => lanes.load(part(list, from).iter().map(|bits| Some(v6(*bits)))),
+            Self::V6(list) => {
+                lanes.load(part(list, from).iter().map(|bits| Some(Canonical::v6(*bits))))
+            }
             Self::V6Bytes(list) => {
-                lanes.load(part(list, from).iter().map(|b| Some(v6(u128::from_be_bytes(*b)))));
+                lanes.load(
+                    part(list, from).iter().map(|b| Some(Canonical::v6(u128::from_be_bytes(*b)))),
+                );
             }
             Self::Ip(list) => {
-                lanes.load(part(list, from).iter().map(|ip| Some(canonical_address(*ip))));
+                lanes.load(part(list, from).iter().map(|ip| Some(Canonical::of(*ip))));
             }
             Self::Text(list) => {
                 lanes.load(part(list, from).iter().map(|text| parsed(Some(text.as_bytes()))));
@@ -109,12 +113,12 @@ fn part<T>(list: &[T], from: usize) -> &[T] {
     rest.get(..LANES).unwrap_or(rest)
 }
 
-fn parsed(text: Option<&[u8]>) -> Option<IpAddr> {
-    parse_address(text?).map(canonical_address)
-}
-
-fn v6(bits: u128) -> IpAddr {
-    canonical_address(Ipv6Addr::from_bits(bits).into())
+fn parsed(text: Option<&[u8]>) -> Option<Canonical> {
+    let text = text?;
+    match parse_v4(text) {
+        Some(bits) => Some(Canonical::v4(bits)),
+        None => parse_v6(text).map(|v6| Canonical::v6(v6.to_bits())),
+    }
 }
 
 impl<'a> From<&'a [u32]> for Addresses<'a> {
@@ -398,7 +402,7 @@ impl<'a> AnswerColumns<'a> {
             let columns = columns.zip(chunk.standings.iter_mut().zip(&mut chunk.listed));
             for (lane, ((record, verdict), (standing, listed))) in columns.enumerate() {
                 let Some(address) = lanes.address(lane) else { continue };
-                let answer = check(address);
+                let answer = check(address.ip());
                 *record = *answer.record();
                 *verdict = answer.verdict() as u8;
                 *standing = answer.standing();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::columns::{Addresses, AnswerColumns};
 use crate::error::Result;
 use crate::gate::Gate;
-use crate::net::canonical_address;
+use crate::net::Canonical;
 use crate::reputation::{Borrowed, Reputation};
 use crate::snapshot::SnapshotFeed;
 use crate::view::{Answers, View};
@@ -81,7 +81,7 @@ impl Pinned {
     /// ```
     #[inline]
     pub fn check(&self, ip: IpAddr) -> Reputation<Borrowed<'_>> {
-        let address = canonical_address(ip);
+        let address = Canonical::of(ip);
         let record = self.view.snapshot.lookup(address);
         Reputation::borrowed(address, record, &self.view)
     }
@@ -137,7 +137,7 @@ impl Pinned {
     /// let pinned = artif_core::Engine::in_memory().unwrap().pin();
     /// assert_eq!(pinned.feed_set(0).count(), 0); // 0 is the empty set
     /// ```
-    pub fn feed_set(&self, number: u32) -> impl Iterator<Item = &SnapshotFeed> {
+    pub fn feed_set(&self, number: u32) -> impl ExactSizeIterator<Item = &SnapshotFeed> {
         self.view.feed_set(number)
     }
 

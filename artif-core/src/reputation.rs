@@ -14,7 +14,7 @@ use crate::clock::datetime;
 use crate::feed::Role;
 use crate::geo::Country;
 use crate::ledger::{Override, OverrideAction};
-use crate::net::{SpecialPurpose, special_purpose};
+use crate::net::{Canonical, SpecialPurpose, special_purpose};
 use crate::score::State;
 use crate::snapshot::{Record, SnapshotFeed, Standing};
 use crate::verdict::Verdict;
@@ -38,7 +38,7 @@ use crate::warninglist::Action;
 /// [`Pinned`](crate::Pinned).
 #[derive(Clone)]
 pub struct Reputation<H = Owned> {
-    address: IpAddr,
+    address: Canonical,
     record: Record,
     held: H,
 }
@@ -104,14 +104,14 @@ impl Held for Borrowed<'_> {}
 
 impl Reputation {
     #[inline]
-    pub(crate) fn new(address: IpAddr, record: Record, view: Guard<Arc<View>>) -> Self {
+    pub(crate) fn new(address: Canonical, record: Record, view: Guard<Arc<View>>) -> Self {
         Self { address, record, held: Owned(view) }
     }
 }
 
 impl<'a> Reputation<Borrowed<'a>> {
     #[inline]
-    pub(crate) fn borrowed(address: IpAddr, record: Record, view: &'a Arc<View>) -> Self {
+    pub(crate) fn borrowed(address: Canonical, record: Record, view: &'a Arc<View>) -> Self {
         Self { address, record, held: Borrowed(view) }
     }
 
@@ -148,7 +148,7 @@ impl<H: Held> Reputation<H> {
     /// assert_eq!(answer.ip().to_string(), "8.8.8.8");
     /// ```
     pub fn ip(&self) -> IpAddr {
-        self.address
+        self.address.ip()
     }
 
     /// Where feeds say it stands. Special-purpose addresses are always unknown.
@@ -282,7 +282,7 @@ impl<H: Held> Reputation<H> {
     /// assert!(answer.special_purpose().is_none());
     /// ```
     pub fn special_purpose(&self) -> Option<&'static SpecialPurpose> {
-        self.record.is_special().then(|| special_purpose(self.address)).flatten()
+        self.record.is_special().then(|| special_purpose(self.ip())).flatten()
     }
 
     /// The autonomous system's number.
@@ -325,15 +325,16 @@ impl<H: Held> Reputation<H> {
         self.view().snapshot.standing(&self.record)
     }
 
-    /// The threat feeds that list it; where historical, that listed it.
+    /// The threat feeds that list it; where historical, that listed it. How many they are is known
+    /// without walking through them ([`ExactSizeIterator::len`]).
     ///
     /// ```
     /// # use artif_core::{Engine, ReputationEngine};
     /// # let engine = Engine::in_memory().unwrap();
     /// # let answer = engine.check("8.8.8.8".parse().unwrap());
-    /// assert_eq!(answer.feeds().count(), 0);
+    /// assert_eq!(answer.feeds().len(), 0);
     /// ```
-    pub fn feeds(&self) -> impl Iterator<Item = &SnapshotFeed> {
+    pub fn feeds(&self) -> impl ExactSizeIterator<Item = &SnapshotFeed> {
         self.feed_set(self.standing().feeds.get())
     }
 
@@ -377,7 +378,7 @@ impl<H: Held> Reputation<H> {
         self.warninglists().any(SnapshotFeed::caps)
     }
 
-    fn feed_set(&self, set: u32) -> impl Iterator<Item = &SnapshotFeed> {
+    fn feed_set(&self, set: u32) -> impl ExactSizeIterator<Item = &SnapshotFeed> {
         self.view().feed_set(set)
     }
 
@@ -428,7 +429,7 @@ impl<H: Held> Reputation<H> {
         let wanted = self.state();
         // The cold part is only read for addresses that are listed.
         let listings =
-            if wanted == State::Unknown { Vec::new() } else { snapshot.listings(self.address) };
+            if wanted == State::Unknown { Vec::new() } else { snapshot.listings(self.ip()) };
         listings.into_iter().filter(move |listing| {
             let feed = snapshot.meta().feeds.get(listing.feed as usize);
             let threat = feed.is_some_and(|feed| feed.role == Role::Threat);
@@ -483,7 +484,7 @@ impl Clone for Owned {
 impl<H: Held> fmt::Debug for Reputation<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reputation")
-            .field("ip", &self.address)
+            .field("ip", &self.ip())
             .field("state", &self.state())
             .field("score", &self.score())
             .field("verdict", &self.verdict())
@@ -534,7 +535,7 @@ impl<H: Held> Serialize for Reputation<H> {
 impl<H: Held> Reputation<H> {
     /// The fields of the JSON form, for this answer and for an explanation around it.
     pub(crate) fn serialize_fields<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
-        map.serialize_entry("ip", &self.address)?;
+        map.serialize_entry("ip", &self.ip())?;
         map.serialize_entry("is_IoC", &self.is_ioc())?;
         map.serialize_entry("is_Active", &self.is_active())?;
         map.serialize_entry("historical", &self.is_historical())?;

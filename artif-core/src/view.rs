@@ -13,10 +13,10 @@ use crate::clock::{Clock, datetime};
 use crate::error::{Error, Result};
 use crate::gate::Gate;
 use crate::ledger::{Override, OverrideAction};
-use crate::net::canonical_address;
+use crate::net::Canonical;
 use crate::overlay::Overlay;
 use crate::reputation::Reputation;
-use crate::snapshot::{Record, Snapshot, SnapshotFeed, current};
+use crate::snapshot::{Record, Snapshot, SnapshotFeed, UNKNOWN_FEED, current};
 use crate::verdict::Verdict;
 
 /// A snapshot with the overrides that stand beside it.
@@ -30,13 +30,13 @@ pub struct View {
 impl View {
     /// The override that decides about a canonical address now, if any.
     #[inline]
-    pub(crate) fn decides(&self, address: IpAddr) -> Option<&Override> {
-        self.overlay.decides(address, || self.clock.now())
+    pub(crate) fn decides(&self, address: Canonical) -> Option<&Override> {
+        self.overlay.decides(|| address.ip(), || self.clock.now())
     }
 
     /// The verdict about a canonical address whose record this is; overrides count.
     #[inline]
-    pub(crate) fn verdict(&self, address: IpAddr, record: &Record) -> Verdict {
+    pub(crate) fn verdict(&self, address: Canonical, record: &Record) -> Verdict {
         match self.decides(address).map(|entry| entry.action) {
             None => record.verdict(),
             Some(OverrideAction::Allow) => Verdict::Allowed,
@@ -46,15 +46,17 @@ impl View {
 
     #[inline]
     pub(crate) fn gate(&self, ip: IpAddr) -> Gate {
-        let address = canonical_address(ip);
+        let address = Canonical::of(ip);
         let record = self.snapshot.lookup(address);
         Gate::new(record.score.get(), self.verdict(address, &record), record.state())
     }
 
     /// The feeds of a set.
-    pub(crate) fn feed_set(&self, set: u32) -> impl Iterator<Item = &SnapshotFeed> {
+    #[inline]
+    pub(crate) fn feed_set(&self, set: u32) -> impl ExactSizeIterator<Item = &SnapshotFeed> {
         let feeds = &self.snapshot.meta().feeds;
-        self.snapshot.feed_set(set).iter().filter_map(|place| feeds.get(place.get() as usize))
+        let places = self.snapshot.feed_set(set).iter();
+        places.map(|place| feeds.get(place.get() as usize).unwrap_or(&UNKNOWN_FEED))
     }
 
     /// Whether the snapshot is older than it should get.
@@ -89,13 +91,14 @@ struct Seen {
 }
 
 impl Answers {
-    pub(crate) fn new(dir: Option<&Path>, empty: Snapshot, clock: Arc<dyn Clock>) -> Self {
-        let view = View { snapshot: Arc::new(empty), overlay: Arc::default(), clock };
+    pub(crate) fn new(dir: Option<&Path>, snapshot: Snapshot, clock: Arc<dyn Clock>) -> Self {
+        let seen = Seen { snapshot: snapshot.path().map(Path::to_owned), overlay: None };
+        let view = View { snapshot: Arc::new(snapshot), overlay: Arc::default(), clock };
         Self {
             dir: dir.map(Path::to_owned),
             view: ArcSwap::from_pointee(view),
             version: AtomicU64::new(0),
-            seen: Mutex::default(),
+            seen: Mutex::new(seen),
         }
     }
 
@@ -123,7 +126,7 @@ impl Answers {
     #[inline]
     pub(crate) fn check(&self, ip: IpAddr) -> Reputation {
         let view = self.view.load();
-        let address = canonical_address(ip);
+        let address = Canonical::of(ip);
         let record = view.snapshot.lookup(address);
         Reputation::new(address, record, view)
     }
@@ -171,6 +174,7 @@ impl Answers {
     }
 
     pub(crate) fn exchange_snapshot(&self, snapshot: Snapshot) {
+        snapshot.check_names();
         let snapshot = Arc::new(snapshot);
         self.view.rcu(|old| View {
             snapshot: Arc::clone(&snapshot),

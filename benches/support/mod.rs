@@ -9,6 +9,7 @@ pub(crate) mod peers;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use artif_core::config::IndexTier;
 use artif_core::{Config, Engine, Feed, Format, Prefix4, Prefix6, Reader, RefreshOptions};
 use cpu_time::ThreadTime;
 
@@ -114,18 +115,29 @@ impl Input {
 
     /// Our side: a refreshed folder, and a reader of it as another process would have.
     pub(crate) fn engine(&self) -> (Engine, Reader) {
+        self.engine_with(IndexTier::Auto)
+    }
+
+    pub(crate) fn engine_with(&self, tier: IndexTier) -> (Engine, Reader) {
+        let data = self.made.path().join(format!("data-{tier:?}"));
+        // A second one for the same tier finds everything done.
+        let engine = self.engine_in(&data, tier);
+        let reader = Reader::open(&data).unwrap();
+        (engine, reader)
+    }
+
+    pub(crate) fn engine_in(&self, data: &Path, tier: IndexTier) -> Engine {
         let mut config = Config::default();
         config.geo.asn = Some(self.asn.clone());
         config.geo.country = Some(self.country.clone());
-        let data = self.made.path().join("data");
-        let mut builder = Engine::builder().config(config).data(&data);
+        config.snapshot.index = tier;
+        let mut builder = Engine::builder().config(config).data(data);
         for feed in self.feeds() {
             builder = builder.feed(feed);
         }
         let engine = builder.build().unwrap();
         engine.refresh(&RefreshOptions::default()).unwrap();
-        let reader = Reader::open(&data).unwrap();
-        (engine, reader)
+        engine
     }
 }
 
@@ -185,6 +197,26 @@ pub(crate) fn queries(networks: &[(Prefix4, u128)], count: usize) -> [(&'static 
         })
         .collect();
     [("uniform", uniform), ("hits", hits), ("web", web)]
+}
+
+/// Questions about IPv6: what feeds list, and addresses anywhere in the space that they list from.
+pub(crate) fn queries6(
+    networks: &[(Prefix6, u128)],
+    count: usize,
+) -> [(&'static str, Vec<u128>); 2] {
+    let mut random = Random::new(43);
+    let mut near = |width: u32| -> Vec<u128> {
+        (0..count)
+            .map(|_| {
+                let (prefix, _) = networks[random.below(networks.len())];
+                let low = u128::from(random.next()) << 64 | u128::from(random.next());
+                let free = (128 - u32::from(prefix.len())).max(width);
+                let mask = u128::MAX.checked_shr(128 - free).unwrap_or(0);
+                prefix.first() & !mask | low & mask
+            })
+            .collect()
+    };
+    [("hits", near(0)), ("around hits", near(80))]
 }
 
 /// One pass of a contestant over all questions.

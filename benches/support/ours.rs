@@ -1,15 +1,23 @@
 //! Our side of the comparisons.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use artif_core::{Addresses, AnswerColumns, Held, Pinned, Reader, Reputation, ReputationEngine};
 
-use super::peers::v4;
+pub(crate) fn v4(ip: u32) -> IpAddr {
+    Ipv4Addr::from_bits(ip).into()
+}
+
+pub(crate) fn v6(ip: u128) -> IpAddr {
+    Ipv6Addr::from_bits(ip).into()
+}
 
 /// All of the verdict that an application may want, so that nothing is left undecoded.
 #[inline]
 fn full<H: Held>(answer: &Reputation<H>) -> u64 {
-    answer.feeds().count() as u64
+    let mut feeds = answer.feeds();
+    feeds.len() as u64
+        + feeds.next().map_or(0, |feed| feed.count)
         + answer.score().to_bits()
         + answer.verdict() as u64
         + u64::from(answer.asn().unwrap_or(0))
@@ -26,11 +34,16 @@ pub(crate) fn pinned(pinned: &Pinned, ip: u32) -> u64 {
 }
 
 pub(crate) fn pinned6(pinned: &Pinned, ip: u128) -> u64 {
-    full(&pinned.check(Ipv6Addr::from_bits(ip).into()))
+    full(&pinned.check(v6(ip)))
 }
 
 pub(crate) fn gate(pinned: &Pinned, ip: u32) -> u64 {
-    let gate = pinned.gate(v4(ip));
+    gate_of(pinned, v4(ip))
+}
+
+#[inline]
+pub(crate) fn gate_of(pinned: &Pinned, ip: IpAddr) -> u64 {
+    let gate = pinned.gate(ip);
     gate.score().to_bits() + gate.verdict() as u64
 }
 

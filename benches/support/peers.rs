@@ -9,6 +9,7 @@ use maxminddb::{Reader as Mmdb, geoip2};
 use prefix_trie::PrefixMap;
 
 use super::Input;
+use super::ours::v4;
 
 pub(crate) struct Geo {
     asn: Mmdb<Vec<u8>>,
@@ -195,8 +196,4 @@ impl<'a> Peers<'a> {
     pub(crate) fn tuned(&self, ip: u32) -> u64 {
         self.popped(ip) ^ self.cached.read(v4(ip))
     }
-}
-
-pub(crate) fn v4(ip: u32) -> IpAddr {
-    Ipv4Addr::from_bits(ip).into()
 }

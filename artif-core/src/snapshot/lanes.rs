@@ -1,7 +1,7 @@
 //! Many addresses to be looked up together: each step is done for all of them before the next, so
 //! that the processor waits for memory once a step and not once an address.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use crate::net::{Canonical, Family};
 
 /// How many are looked up together. A bit for each fits a u64.
 pub(crate) const LANES: usize = 64;
@@ -36,14 +36,14 @@ impl Lanes {
 
     /// Replaces the addresses by these canonical ones; `None` leaves a lane without.
     #[inline]
-    pub(crate) fn load(&mut self, list: impl Iterator<Item = Option<IpAddr>>) {
+    pub(crate) fn load(&mut self, list: impl Iterator<Item = Option<Canonical>>) {
         (self.len, self.is_v6, self.bad) = (0, 0, 0);
         self.v4 = [0; LANES];
         for ((v4, v6), address) in self.v4.iter_mut().zip(&mut self.v6).zip(list) {
-            match address {
-                Some(IpAddr::V4(address)) => *v4 = address.to_bits(),
-                Some(IpAddr::V6(address)) => {
-                    *v6 = address.to_bits();
+            match address.map(Canonical::family) {
+                Some(Family::V4(bits)) => *v4 = bits,
+                Some(Family::V6(bits)) => {
+                    *v6 = bits;
                     self.is_v6 |= 1 << self.len;
                 }
                 None => self.bad |= 1 << self.len,
@@ -68,14 +68,14 @@ impl Lanes {
     }
 
     /// The address in a lane.
-    pub(crate) fn address(&self, lane: usize) -> Option<IpAddr> {
+    pub(crate) fn address(&self, lane: usize) -> Option<Canonical> {
         if lane >= self.len || self.bad >> lane & 1 == 1 {
             return None;
         }
         if self.is_v6 >> lane & 1 == 1 {
-            return self.v6.get(lane).map(|bits| Ipv6Addr::from_bits(*bits).into());
+            return self.v6.get(lane).map(|bits| Canonical::v6(*bits));
         }
-        self.v4.get(lane).map(|bits| Ipv4Addr::from_bits(*bits).into())
+        self.v4.get(lane).map(|bits| Canonical::v4(*bits))
     }
 }
 
@@ -86,7 +86,8 @@ mod tests {
     #[test]
     fn lanes_give_back_what_was_put_in() {
         let mut lanes = Lanes::new();
-        let list = ["1.2.3.4", "-", "2001:db9::1", "0.0.0.0"].map(|text| text.parse().ok());
+        let list = ["1.2.3.4", "-", "2001:db9::1", "0.0.0.0"]
+            .map(|text| text.parse().ok().map(Canonical::of));
         lanes.load(list.into_iter());
         assert_eq!((lanes.len(), lanes.bad(), lanes.is_v6), (4, 0b10, 0b100));
         assert!(lanes.has_v4());
@@ -97,9 +98,6 @@ mod tests {
         lanes.load(list.into_iter().skip(1).take(2));
         assert!(!lanes.has_v4());
         lanes.load_v4(&[7; 80]);
-        assert_eq!(
-            (lanes.len(), lanes.bad(), lanes.address(63)),
-            (64, 0, Some([0, 0, 0, 7].into()))
-        );
+        assert_eq!((lanes.len(), lanes.bad(), lanes.address(63)), (64, 0, Some(Canonical::v4(7))));
     }
 }

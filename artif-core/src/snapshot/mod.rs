@@ -18,7 +18,7 @@ pub(crate) use compile::{Compiled, Input, compile};
 pub(crate) use format::VERSION as FORMAT_VERSION;
 pub use index::IndexTier;
 pub(crate) use lanes::{LANES, Lanes};
-pub(crate) use meta::Meta;
+pub(crate) use meta::{Meta, UNKNOWN_FEED};
 pub use meta::{SnapshotCounts, SnapshotFeed};
 pub(crate) use networks::interval;
 pub(crate) use publish::{current, newest_sequence, publish, write_atomically};

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use memmap2::Mmap;
 use zerocopy::FromBytes;
@@ -17,7 +18,7 @@ use super::organisations;
 use super::records::{ListingRow, Prefix6Row, Record, Standing, stored_set};
 use crate::error::{Error, Result};
 use crate::geo::GeoRecord;
-use crate::net::{Prefix, Prefix4, Prefix6};
+use crate::net::{Canonical, Family, Prefix, Prefix4, Prefix6};
 
 #[derive(Debug)]
 enum Backing {
@@ -38,6 +39,8 @@ pub(crate) struct Snapshot {
     feed_set_ends: Range<usize>,
     feed_set_members: Range<usize>,
     names: Range<usize>,
+    /// Set once they are known to be UTF-8.
+    names_are_text: AtomicBool,
     meta: Meta,
     path: PathBuf,
 }
@@ -96,6 +99,7 @@ impl Snapshot {
             feed_set_ends: sections.range(Section::FeedSetEnds),
             feed_set_members: sections.range(Section::FeedSetMembers),
             names: sections.range(Section::OrganisationNames),
+            names_are_text: AtomicBool::new(false),
             backing,
             sections,
             meta,
@@ -133,16 +137,16 @@ impl Snapshot {
 
     /// The record of a canonical address.
     #[inline]
-    pub(crate) fn lookup(&self, address: IpAddr) -> Record {
+    pub(crate) fn lookup(&self, address: Canonical) -> Record {
         self.record(self.record_id(address))
     }
 
     /// The number of a canonical address's record.
     #[inline]
-    fn record_id(&self, address: IpAddr) -> u32 {
-        match address {
-            IpAddr::V4(v4) => self.index.lookup4(self.bytes(), v4.to_bits()),
-            IpAddr::V6(v6) => self.index.lookup6(self.bytes(), v6.to_bits()),
+    fn record_id(&self, address: Canonical) -> u32 {
+        match address.family() {
+            Family::V4(bits) => self.index.lookup4(self.bytes(), bits),
+            Family::V6(bits) => self.index.lookup6(self.bytes(), bits),
         }
     }
 
@@ -167,7 +171,7 @@ impl Snapshot {
     /// nothing known, for special-purpose addresses.
     pub(crate) fn geo_id(&self, address: IpAddr) -> u32 {
         let places = self.rows::<U32>(Section::RecordGeo);
-        places.get(self.record_id(address) as usize).map_or(0, |place| place.get())
+        places.get(self.record_id(Canonical::of(address)) as usize).map_or(0, |place| place.get())
     }
 
     /// Where a record says that an address stands with the feeds.
@@ -195,7 +199,23 @@ impl Snapshot {
     /// The organisation whose name is at a place.
     #[inline]
     pub(crate) fn organisation(&self, place: u32) -> Option<&str> {
-        organisations::name(self.bytes().get(self.names.clone())?, place)
+        let names = self.bytes().get(self.names.clone())?;
+        if self.names_are_text.load(Ordering::Acquire) {
+            #[expect(unsafe_code, reason = "checking each name costs more than finding it")]
+            // SAFETY: these very bytes were found to be UTF-8 before this was set, and they never
+            // change: in memory nobody can write to them, and published files are never written to.
+            let names = unsafe { std::str::from_utf8_unchecked(names) };
+            organisations::name(names, place)
+        } else {
+            organisations::name_unchecked(names, place)
+        }
+    }
+
+    /// Reads all names of organisations, so that lookups need not check them one by one. Not done
+    /// on opening because it takes longer than everything else there.
+    pub(crate) fn check_names(&self) {
+        let names = self.bytes().get(self.names.clone()).unwrap_or_default();
+        self.names_are_text.store(std::str::from_utf8(names).is_ok(), Ordering::Release);
     }
 
     /// What the databases say of an address, as a record has it.

@@ -127,7 +127,7 @@ impl Record {
 
     #[inline]
     pub(crate) fn country(&self) -> Option<Country> {
-        std::str::from_utf8(&self.country).ok().and_then(Country::new)
+        Country::from_letters(self.country)
     }
 }
 
