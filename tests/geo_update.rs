@@ -20,7 +20,7 @@ use support::{clock, time};
 const KNOWN: &str = "22.10.1.1";
 
 fn sample(name: &str) -> Vec<u8> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/samples");
     std::fs::read(Path::new(folder).join(name)).unwrap()
 }
 

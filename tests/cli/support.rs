@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// One address of every kind; examples/data/README.md tells their stories.
+/// One address of every kind; artif-core/samples/README.md tells their stories.
 pub(crate) const CAST: [&str; 8] = [
     "22.66.6.66",
     "22.66.7.200",
@@ -117,7 +117,7 @@ impl Folder {
 }
 
 fn samples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").canonicalize().unwrap()
 }
 
 pub(crate) struct Running {
