@@ -1,6 +1,7 @@
 //! The owner of a data folder.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -41,14 +42,12 @@ use crate::view::Answers;
 /// println!("{}", engine.check("192.0.2.1".parse().unwrap()).verdict());
 /// # Ok::<(), artif_core::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Engine {
     pub(super) shared: Arc<Shared>,
     _follower: Option<Follower>,
 }
 
 /// What refreshes and answers have in common.
-#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) feeds: Mutex<Vec<Feed>>,
@@ -91,6 +90,18 @@ impl Holding {
             Self::Folder(ledger) => ledger.store(),
             Self::Memory(store) => store,
         }
+    }
+}
+
+/// Where it is and what it answers from; all that it holds would be megabytes, and keys.
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("data", &self.data())
+            .field("snapshot", &self.shared.answers.load().snapshot.header().sequence)
+            .field("feeds", &self.shared.feeds().len())
+            .field("warninglists", &self.shared.warninglists.len())
+            .finish_non_exhaustive()
     }
 }
 
