@@ -49,6 +49,7 @@ pub(super) const KEYS: &[(&str, &str, Kind)] = &[
     ("fetch", "user_agent", Kind::Text),
     ("fetch", "allow_private", Kind::Flag),
     ("fetch", "concurrency", Kind::Integer),
+    ("fetch", "per_host", Kind::Integer),
     ("fetch", "retries", Kind::Integer),
     ("fetch", "retry_wait", Kind::Text),
     ("fetch", "max_retry_wait", Kind::Text),
