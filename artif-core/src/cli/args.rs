@@ -125,7 +125,8 @@ pub(super) struct RefreshArgs {
     /// MaxMind DB file with countries
     #[arg(long, value_name = "MMDB")]
     pub(super) country: Option<PathBuf>,
-    /// Say what would change and what would be refused, and write nothing
+    /// Say what would change since the snapshot and what would be refused, and write nothing; needs
+    /// no lock, so it works beside an owner
     #[arg(long)]
     pub(super) dry_run: bool,
     /// A line for every feed

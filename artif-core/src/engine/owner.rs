@@ -29,6 +29,7 @@ use crate::overlay::Overlay;
 use crate::reputation::Reputation;
 use crate::score::{self, Scorer};
 use crate::view::Answers;
+use crate::warninglist;
 
 /// The owner of a data folder: refreshes feeds, keeps the ledger, publishes snapshots, answers.
 /// There is one owner a folder; other processes use a [`crate::Reader`].
@@ -66,7 +67,7 @@ pub(super) struct Shared {
     /// Whether a thread refreshes by the schedule: there is one at most.
     pub(super) scheduled: AtomicBool,
     /// Fetched and kept like feeds, and shown apart from them.
-    pub(super) warninglists: Vec<Feed>,
+    pub(super) warninglists: Mutex<Vec<Feed>>,
     pub(super) list_facts: Mutex<BTreeMap<FeedId, ListFacts>>,
 }
 
@@ -100,7 +101,7 @@ impl fmt::Debug for Engine {
             .field("data", &self.data())
             .field("snapshot", &self.shared.answers.load().snapshot.header().sequence)
             .field("feeds", &self.shared.feeds().len())
-            .field("warninglists", &self.shared.warninglists.len())
+            .field("warninglists", &self.shared.warninglists().len())
             .finish_non_exhaustive()
     }
 }
@@ -259,13 +260,14 @@ impl Engine {
         self.shared.feeds().clone()
     }
 
-    /// The warninglists as configured, without those that are built in.
+    /// The warninglists as configured, without those that are built in; of a folder those that were
+    /// in it when it was last looked at, which every refresh begins with.
     ///
     /// ```
     /// assert!(artif_core::Engine::in_memory().unwrap().warninglists().is_empty());
     /// ```
-    pub fn warninglists(&self) -> &[Feed] {
-        &self.shared.warninglists
+    pub fn warninglists(&self) -> Vec<Feed> {
+        self.shared.warninglists().clone()
     }
 
     /// Enables or disables a feed for this folder, beyond this process's life. It takes effect with
@@ -355,11 +357,45 @@ impl Shared {
         self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn warninglists(&self) -> std::sync::MutexGuard<'_, Vec<Feed>> {
+        self.warninglists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Everything that is fetched: feeds, then warninglists.
     pub(super) fn sources(&self) -> Vec<Feed> {
+        self.look_for_warninglists();
         let mut all = self.feeds().clone();
-        all.extend(self.warninglists.iter().cloned());
+        all.extend(self.warninglists().iter().cloned());
         all
+    }
+
+    /// Takes up lists that were put into the folder of warninglists, and drops those taken out of
+    /// it. Where it cannot be read, all stays as it is.
+    fn look_for_warninglists(&self) {
+        if !warninglist::is_folder(&self.config.warninglists) {
+            return;
+        }
+        match warninglist::feeds(&self.config.warninglists) {
+            Ok(found) => {
+                let mut lists = self.warninglists();
+                if found.is_empty() && lists.iter().any(|list| warninglist::is_of_source(&list.id))
+                {
+                    // A folder that is being filled anew, or not mounted: nothing to unlearn from.
+                    tracing::debug!("the folder of warninglists is empty: its lists stay");
+                    return;
+                }
+                // Those of a catalogue have ids of their own.
+                lists.retain(|list| !warninglist::is_of_source(&list.id) || found.contains(list));
+                for list in found {
+                    if !lists.contains(&list) {
+                        tracing::info!(list = %list.id, "a warninglist was put into the folder");
+                        lists.push(list);
+                    }
+                }
+            }
+            // That they cannot be fetched any more is what the status says.
+            Err(error) => tracing::debug!(%error, "going on with the warninglists known before"),
+        }
     }
 
     fn change_overrides(&self, change: OverrideChange) -> Result<()> {

@@ -195,6 +195,9 @@ fn refresh_chosen(
             progress(event);
         }
     };
+    if !chosen.is_empty() {
+        tracing::info!(sources = chosen.len(), "fetching");
+    }
     progress(RefreshEvent::Started { feeds: chosen.len() });
     let now = seconds(shared.clock.now());
     let reports = take_in(shared, options, chosen, now, &progress)?;
@@ -229,9 +232,11 @@ fn refresh_chosen(
 
 /// The reports of feeds and those of warninglists, of which it is kept what they say of themselves.
 fn apart(shared: &Shared, reports: Vec<FeedReport>) -> (Vec<FeedReport>, Vec<FeedReport>) {
-    let ids: std::collections::BTreeSet<_> = shared.warninglists.iter().map(|f| &f.id).collect();
+    let known = shared.warninglists();
+    let ids: std::collections::BTreeSet<_> = known.iter().map(|list| &list.id).collect();
     let (lists, feeds): (Vec<_>, Vec<_>) =
         reports.into_iter().partition(|report| ids.contains(&report.feed));
+    drop(known);
     let mut known = shared.list_facts.lock().unwrap_or_else(PoisonError::into_inner);
     for report in lists.iter().filter(|report| report.commit.is_some()) {
         let header = report.parse.as_ref().map(|parse| &parse.header);
