@@ -308,3 +308,139 @@ fn warninglists_from_an_address() {
     ok(folder.run(&["warninglists", "update"]));
     assert_eq!(verdict(&folder, "93.184.216.34"), "dangerous");
 }
+
+mod import {
+    use super::*;
+
+    fn sample(name: &str) -> String {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/import").join(name);
+        path.canonicalize().unwrap().to_str().unwrap().to_owned()
+    }
+
+    /// Of each feed of the folder its id, and what is asked for.
+    fn feeds(folder: &Folder, key: &str) -> Vec<(String, serde_json::Value)> {
+        let rows = ok(folder.run(&["feeds", "list", "--all", "--json"])).json();
+        let rows = rows.as_array().unwrap().iter();
+        rows.map(|row| (row["id"].as_str().unwrap().to_owned(), row[key].clone())).collect()
+    }
+
+    fn import(name: &str) -> (Folder, Ended) {
+        let folder = Folder::new();
+        folder.write("none.toml", "");
+        folder.write("artif.toml", "catalogue = 'none.toml'");
+        let dry = ok(folder.run(&["feeds", "import", &sample(name), "--dry-run"]));
+        assert!(!folder.data().exists(), "a dry run writes nothing");
+        let unasked = folder.run(&["feeds", "import", &sample(name)]);
+        assert_eq!((unasked.code, folder.data().exists()), (2, false), "nor without a yes");
+        let done = ok(folder.run(&["feeds", "import", &sample(name), "--yes"]));
+        assert!(done.stdout.starts_with(&dry.stdout), "{}", done.stdout);
+        let again = ok(folder.run(&["feeds", "import", &sample(name), "--yes"]));
+        assert!(again.stdout.contains("is there already, as"), "{}", again.stdout);
+        assert!(!again.stdout.contains("added in"), "{}", again.stdout);
+        (folder, done)
+    }
+
+    #[test]
+    fn settings_of_the_seed_system() {
+        let (folder, done) = import("settings.yaml");
+        assert!(done.stdout.contains("left out: "), "{}", done.stdout);
+        assert!(done.stdout.contains("source_format \"xml\" is not known"), "{}", done.stdout);
+        assert!(done.stdout.contains("3 feeds added in"), "{}", done.stdout);
+        assert_eq!(
+            feeds(&folder, "enabled"),
+            [
+                ("botscout-c-c-bots".into(), true.into()),
+                ("exit-nodes".into(), false.into()),
+                ("scanners-column-two".into(), true.into()),
+            ]
+        );
+        let shown = ok(folder.run(&["feeds", "show", "scanners-column-two", "--json"])).json();
+        assert_eq!(shown["format"]["value_col"], 2);
+        assert_eq!((&shown["format"]["sep"], &shown["threat_level"]), (&";".into(), &2.into()));
+    }
+
+    #[test]
+    fn feed_metadata_of_misp() {
+        let (folder, done) = import("defaults.json");
+        assert!(done.stdout.contains("excluderegex is not supported"), "{}", done.stdout);
+        assert!(done.stderr.contains("are added switched off"), "{}", done.stderr);
+        assert_eq!(
+            feeds(&folder, "enabled"),
+            [
+                ("example-osint-feed".into(), false.into()),
+                ("panels-all".into(), false.into()),
+                ("ssh-bruteforce-of-example.net".into(), true.into()),
+                ("torlist".into(), true.into()),
+            ]
+        );
+        let show = |id: &str| ok(folder.run(&["feeds", "show", id, "--json"])).json();
+        let ssh = show("ssh-bruteforce-of-example.net");
+        assert_eq!((&ssh["format"]["value_col"], &ssh["format"]["sep"]), (&3.into(), &"|".into()));
+        assert_eq!(ssh["categories"], serde_json::json!(["attack"]));
+        assert_eq!(ssh["headers"], serde_json::json!(["Accept", "X-Team"]), "without their values");
+        // A document within a document within the document.
+        assert_eq!(show("panels-all")["format"]["value_col"], 2);
+        assert_eq!(show("torlist")["categories"], serde_json::json!(["tor"]));
+    }
+
+    #[test]
+    fn addresses_of_ipsets() {
+        let (folder, done) = import("ipsets.txt");
+        assert!(done.stdout.contains("ipsets.txt:8: "), "{}", done.stdout);
+        assert!(done.stdout.contains("write one a line"), "{}", done.stdout);
+        let show = |id: &str| ok(folder.run(&["feeds", "show", id, "--json"])).json();
+        let month = show("dshield_30d");
+        // All windows of a list are one witness.
+        assert_eq!(
+            (&month["provider"], &month["source_group"]),
+            (&"FireHOL".into(), &"dshield".into())
+        );
+        assert_eq!((&month["scope"], &month["aggregate"]), (&"range".into(), &false.into()));
+        assert_eq!(show("firehol_level1")["aggregate"], true);
+        assert_eq!(show("botscout_7d")["scope"], "address");
+        assert_eq!(show("ours")["format"]["type"], "freetext");
+    }
+
+    #[test]
+    fn what_is_imported_is_fetched_with_its_headers() {
+        let server = Server::start(|head, to| {
+            let asked = head.to_ascii_lowercase().contains("x-team: blue\r\n");
+            let text = "# asn | name | ip\n1 | x | 93.184.216.34 | y\n";
+            say(to, if asked { answer("200 OK", text) } else { answer("403 Forbidden", "") });
+        });
+        let folder = Folder::new();
+        folder.write("none.toml", "");
+        folder.write("artif.toml", "catalogue = 'none.toml'\n[fetch]\nretries = 0");
+        let text = std::fs::read_to_string(sample("defaults.json")).unwrap();
+        let address = format!("http://{}/", server.address());
+        folder.write("ours.json", &text.replace("https://lists.example.net/", &address));
+        ok(folder.run(&["feeds", "import", "ours.json", "--yes"]));
+        ok(folder.run(&["refresh", "--feed", "ssh-bruteforce-of-example.net"]));
+        assert_eq!(verdict(&folder, "93.184.216.34"), "dangerous");
+        // As a catalogue the whole file has to be right, and the entry that is not is named.
+        let strict = folder.run(&["refresh", "--dry-run", "--catalogue", "ours.json"]);
+        assert_eq!(strict.code, 2);
+        assert!(strict.stderr.contains("entry 4 (\"phishing pages\")"), "{}", strict.stderr);
+        let id = "ssh-bruteforce-of-example.net";
+        ok(folder.run(&["feeds", "remove", id]));
+        assert_eq!(folder.run(&["feeds", "show", id]).code, 2);
+    }
+
+    #[test]
+    fn what_is_no_catalogue() {
+        let folder = Folder::new();
+        for (text, says) in
+            [("{", "line 1"), ("{\"a\": 1}", "no list of feeds"), ("192.0.2.1\n", "catalogue.x")]
+        {
+            folder.write("catalogue.x", text);
+            let ended = folder.run(&["feeds", "import", "catalogue.x", "--yes"]);
+            assert_eq!(ended.code, 2, "{text}: {}", ended.stdout);
+            assert!(
+                ended.stderr.contains(says) || ended.stderr.contains("catalogue.x:1"),
+                "{}",
+                ended.stderr
+            );
+        }
+        assert_eq!(folder.run(&["feeds", "import", "absent.json"]).code, 2);
+    }
+}

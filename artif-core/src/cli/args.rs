@@ -206,6 +206,9 @@ pub(super) enum FeedsCommand {
     },
     /// Look at a list, say how it would be read, and add it to this data folder
     Add(Box<AddArgs>),
+    /// Add the feeds that another system's file names: the seed system's settings.yaml, MISP's feed
+    /// metadata (defaults.json), a list of addresses as of FireHOL's ipsets, or a catalogue
+    Import(ImportArgs),
     /// Remove a feed that was added to this data folder
     Remove {
         /// The feed
@@ -258,6 +261,22 @@ pub(super) struct AddArgs {
     #[arg(long, value_name = "6h", default_value = "1h", value_parser = refresh)]
     pub(super) refresh: u32,
     /// Add it without asking
+    #[arg(long, short)]
+    pub(super) yes: bool,
+    /// Only say what would be added
+    #[arg(long, conflicts_with = "yes")]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// The file; what it is shows in its content
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Add all of them switched off
+    #[arg(long)]
+    pub(super) disabled: bool,
+    /// Add them without asking
     #[arg(long, short)]
     pub(super) yes: bool,
     /// Only say what would be added

@@ -19,6 +19,7 @@ pub(super) fn run(command: &FeedsCommand, context: &mut Context<'_>) -> Done {
         FeedsCommand::Show { id } => show(id, context),
         FeedsCommand::Accept { id } => accept(id, context),
         FeedsCommand::Add(args) => super::add::run(args, context),
+        FeedsCommand::Import(args) => super::import::run(args, context),
         FeedsCommand::Remove { id } => super::add::remove(id, context),
         FeedsCommand::Enable { id } => switch(id, true, context),
         FeedsCommand::Disable { id } => switch(id, false, context),

@@ -12,6 +12,7 @@ mod explain;
 mod feeds;
 mod geo;
 mod human;
+mod import;
 mod io;
 mod output;
 mod overrides;

@@ -196,6 +196,24 @@ fn yaml_of_the_seed_system() {
 }
 
 #[test]
+fn addresses_one_a_line() {
+    let feeds = read(
+        "\u{feff}# ours\r\nhttps://l.example/files/dshield_7d.netset # a week\r\n\
+         https://l.example/files/normshield_all_ssh.ipset\nhttps://l.example/\n\
+         https://k.example/files/dshield_7d.netset",
+    )
+    .unwrap();
+    let groups: Vec<_> = feeds.iter().map(|feed| &*feed.source_group).collect();
+    assert_eq!(groups, ["dshield", "normshield_all_ssh", "l.example", "dshield"]);
+    let ids: Vec<_> = feeds.iter().map(|feed| feed.id.as_str()).collect();
+    assert_eq!(ids, ["dshield_7d", "normshield_all_ssh", "l.example", "dshield_7d-2"]);
+    assert_eq!((feeds[0].scope, feeds[1].scope), (Scope::Range, Scope::Address));
+    assert_eq!((&feeds[0].format, &feeds[2].format), (&Format::Plain, &Format::FreeText));
+    let error = read("https://x.example/\nftp://x.example/a.ipset\n").unwrap_err().to_string();
+    assert!(error.starts_with("/lists/feeds:2: "), "{error}");
+}
+
+#[test]
 fn json_with_a_schema() {
     let feeds = read(
         r##"{"schema": 1, "notes": {}, "feeds": [
@@ -255,6 +273,9 @@ fn shapes_show_in_the_content() {
         ("# c\nfeeds:\n", Shape::Yaml),
         ("---\nfeeds:\n", Shape::Yaml),
         ("- feed:\n", Shape::Yaml),
+        ("# c\n\nhttps://x.example/a.ipset\n", Shape::Urls),
+        ("  http://x.example/a.txt", Shape::Urls),
+        ("# https://x.example/a.ipset\n", Shape::Toml),
     ] {
         assert_eq!(shape(text), expected, "{text:?}");
     }

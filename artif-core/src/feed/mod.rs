@@ -15,6 +15,8 @@ mod spec;
 
 pub use catalogue::Catalogue;
 pub use definition::{Feed, FeedId, Role, Scope};
+#[cfg(feature = "cli")]
+pub(crate) use detect::guess_categories;
 pub use detect::{Detected, Hint, Proposal, Refusal, detect};
 pub use format::{
     Column, Columns, Format, HeaderKey, Json, JsonPath, Min, Ndjson, UrlPart, ValueKind, Where,
