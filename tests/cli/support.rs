@@ -95,16 +95,28 @@ impl Folder {
         self.spawn(args).finish_writing(stdin)
     }
 
+    /// Runs with this in its environment.
+    pub(crate) fn run_in(&self, variables: &[(&str, &str)], args: &[&str]) -> Ended {
+        self.spawn_in(variables, args).finish()
+    }
+
     pub(crate) fn spawn(&self, args: &[&str]) -> Running {
+        self.spawn_in(&[], args)
+    }
+
+    fn spawn_in(&self, variables: &[(&str, &str)], args: &[&str]) -> Running {
         let mut command = Command::new(env!("CARGO_BIN_EXE_artif"));
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            if name.starts_with("ARTIF_") || matches!(&*name, "RUST_LOG" | "NO_COLOR" | "TERM") {
+            if name.starts_with("ARTIF_")
+                || matches!(&*name, "RUST_LOG" | "NO_COLOR" | "TERM" | "COLUMNS")
+            {
                 command.env_remove(name);
             }
         }
         let mut child = command
             .args(args)
+            .envs(variables.iter().copied())
             .current_dir(self.0.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -115,6 +115,8 @@ fn feed_text(feed: &Feed) -> Result<String> {
         refresh: u32,
         #[serde(skip_serializing_if = "Option::is_none")]
         licence: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        commercial: Option<bool>,
         #[serde(skip_serializing_if = "is_default")]
         aggregate: bool,
         #[serde(skip_serializing_if = "is_default")]
@@ -154,6 +156,7 @@ fn feed_text(feed: &Feed) -> Result<String> {
         scope: feed.scope,
         refresh: feed.refresh_seconds,
         licence: feed.licence.as_deref(),
+        commercial: feed.commercial,
         aggregate: feed.aggregate,
         can_be_empty: feed.can_be_empty,
         enabled: (!feed.enabled).then_some(false),
@@ -217,7 +220,7 @@ mod tests {
         whole.user_agent = Some("me".to_owned());
         whole.member = Some("a.txt".to_owned());
         whole.confidence = Some(7);
-        whole.licence = Some("MIT".to_owned());
+        (whole.licence, whole.commercial) = (Some("MIT".to_owned()), Some(true));
         (whole.aggregate, whole.can_be_empty, whole.enabled) = (true, true, false);
         whole.guard.min_share = Some(0.5);
         let other = write(&data, &whole, "").unwrap();

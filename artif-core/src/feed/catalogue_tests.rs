@@ -27,7 +27,7 @@ fn the_embedded_catalogue() {
         let licence = feed.licence.as_deref().unwrap();
         if feed.enabled {
             assert!(feed.url.starts_with("https://"), "{}", feed.id);
-            assert!(!licence.contains("non-commercial"), "{}: {licence}", feed.id);
+            assert_ne!(feed.commercial, Some(false), "{}: {licence}", feed.id);
             assert!(feed.format.auth().is_none(), "{} wants a key", feed.id);
             let single = !matches!(
                 feed.format,
@@ -40,6 +40,12 @@ fn the_embedded_catalogue() {
         }
         assert!(feed.role != Role::Threat || !feed.categories.is_empty(), "{}", feed.id);
         assert!(feed.confidence.is_some(), "{}", feed.id);
+        assert_eq!(
+            feed.commercial == Some(false),
+            licence.contains("non-commercial"),
+            "{}",
+            feed.id
+        );
     }
     let feed = |id: &str| feeds.iter().find(|feed| feed.id.as_str() == id).unwrap();
     assert_eq!(feed("spamhaus-asndrop").scope, Scope::As);
@@ -208,7 +214,8 @@ fn addresses_one_a_line() {
     let ids: Vec<_> = feeds.iter().map(|feed| feed.id.as_str()).collect();
     assert_eq!(ids, ["dshield_7d", "normshield_all_ssh", "l.example", "dshield_7d-2"]);
     assert_eq!((feeds[0].scope, feeds[1].scope), (Scope::Range, Scope::Address));
-    assert_eq!((&feeds[0].format, &feeds[2].format), (&Format::Plain, &Format::FreeText));
+    let names: Vec<_> = feeds.iter().map(|feed| feed.format.name()).collect();
+    assert_eq!(names, ["firehol", "firehol", "freetext", "firehol"]);
     let error = read("https://x.example/\nftp://x.example/a.ipset\n").unwrap_err().to_string();
     assert!(error.starts_with("/lists/feeds:2: "), "{error}");
 }

@@ -127,7 +127,7 @@ fn url_feed(line: &str, base: Option<&Path>) -> Result<Feed> {
         provider: Some("FireHOL".to_owned()),
         source_group: Some(maintained.to_owned()),
         aggregate: stem.starts_with("firehol_"),
-        format: Format::Plain,
+        format: Format::Firehol { drop_bogons: false, drop_cdn: false },
         scope,
         ..spec
     }

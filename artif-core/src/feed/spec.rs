@@ -34,6 +34,7 @@ pub(crate) struct FeedSpec {
     pub(super) scope: Scope,
     pub(super) refresh: Option<Refresh>,
     pub(super) licence: Option<String>,
+    pub(super) commercial: Option<bool>,
     pub(super) aggregate: bool,
     pub(super) can_be_empty: bool,
     pub(super) guard: FeedGuard,
@@ -85,6 +86,7 @@ impl FeedSpec {
         feed.role = self.role;
         feed.scope = self.scope;
         feed.licence = self.licence;
+        feed.commercial = self.commercial;
         feed.aggregate = self.aggregate;
         feed.can_be_empty = self.can_be_empty;
         feed.guard = self.guard;
