@@ -444,3 +444,35 @@ mod import {
         assert_eq!(folder.run(&["feeds", "import", "absent.json"]).code, 2);
     }
 }
+
+#[test]
+fn the_status_in_figures() {
+    let documents = Documents::default();
+    documents.put("/list.txt", "93.184.216.34\n93.184.216.35\n");
+    let (folder, server) = (Folder::new(), documents.serve());
+    configure(&folder, &server, "", "");
+    ok(folder.run(&["refresh"]));
+    let figures = || ok(folder.run(&["status", "--format", "prometheus"])).stdout;
+    let text = figures();
+    for line in [
+        "artif_snapshot_id 1",
+        "artif_networks{state=\"active\"} 2",
+        "artif_feed_networks{feed=\"list\",kind=\"feed\"} 2",
+        "artif_feed_stale{feed=\"list\",kind=\"feed\"} 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
+    }
+    assert!(!text.contains("trouble_info{"), "{text}");
+
+    documents.put("/list.txt", "");
+    assert_eq!(folder.run(&["refresh"]).code, 1);
+    let text = figures();
+    assert!(text.contains("artif_feed_stale{feed=\"list\",kind=\"feed\"} 1\n"), "{text}");
+    let trouble = text.lines().find(|line| line.starts_with("artif_feed_trouble_info{")).unwrap();
+    assert!(trouble.contains("feed=\"list\"") && trouble.contains("it lists nothing"), "{trouble}");
+    // Each metric is described once, before its values.
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let name = line.split(['{', ' ']).next().unwrap();
+        assert_eq!(text.matches(&format!("# TYPE {name} gauge\n")).count(), 1, "{name}");
+    }
+}

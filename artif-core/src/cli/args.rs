@@ -91,7 +91,7 @@ pub(super) enum Command {
     /// Every listing of an address, now and within the retention
     History(HistoryArgs),
     /// Say how snapshot, feeds, geo databases and ledger are
-    Status,
+    Status(StatusArgs),
     /// List the feeds, switch them on and off, accept what was refused
     #[command(subcommand)]
     Feeds(FeedsCommand),
@@ -166,6 +166,23 @@ pub(super) enum Format {
     Csv,
     /// The objects that clients of the seed system know, one a line
     SeedJson,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// How it is written [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(super) format: Option<StatusFormat>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum StatusFormat {
+    /// For people
+    Text,
+    /// One object
+    Json,
+    /// Figures for a monitoring system
+    Prometheus,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod admission;
 mod builder;
 mod follow;
+mod metrics;
 mod options;
 mod overrides;
 mod owner;
