@@ -1,6 +1,7 @@
 //! Engines: the owner of a data folder, and readers of its snapshots.
 
 mod admission;
+mod autonomous;
 mod builder;
 mod follow;
 mod metrics;

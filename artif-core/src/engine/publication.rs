@@ -1,7 +1,7 @@
 //! Compiling and publishing, when an answer may differ from the published one's.
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::Xxh3;
@@ -49,11 +49,7 @@ pub(super) fn publish_if_needed(
     }
     progress(RefreshEvent::Compiling);
     let geo_started = Instant::now();
-    let geo = match &work.geo {
-        Some((identity, geo)) if *identity == geo_identity => Arc::clone(geo),
-        _ => Arc::new(GeoSources::load(asn, country)),
-    };
-    work.geo = Some((geo_identity, Arc::clone(&geo)));
+    let (_, geo) = work.databases(&shared.config.geo);
     done.geo = geo_started.elapsed();
 
     let sequence = next_sequence(shared);

@@ -26,6 +26,7 @@ pub use parse::{
     MispAttribute, MispEvent, ParseLimits, ParseReport, Parsed, SkipReason, SkipSample, parse,
     parse_misp_event,
 };
+pub(crate) use parse::{cover_v4, cover_v6, covered};
 pub use source::{Auth, Headers, SecretSource};
 pub(crate) use spec::FeedSpec;
 #[cfg(feature = "cli")]
