@@ -430,8 +430,7 @@ fn ctrl_c_stops_a_refresh() {
     let refresh = folder.spawn(&["refresh"]);
     // Once it is connected it waits for an answer that never comes.
     let connection = listener.accept().unwrap();
-    let pid = refresh.pid().to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    refresh.signal("INT");
     let ended = refresh.finish();
     assert_eq!((ended.code, ended.stderr.as_str()), (130, "error: cancelled\n"));
     drop(connection);

@@ -15,7 +15,7 @@ use std::time::SystemTime;
 use http_server::{Server, answer, path_of, say};
 use support::{Ended, Folder};
 
-/// Documents by their paths, with ETags; what is not there is 404.
+/// Documents by their paths, with tags; what is not there is 404.
 #[derive(Clone, Default)]
 struct Documents(Arc<Mutex<BTreeMap<String, Vec<u8>>>>);
 

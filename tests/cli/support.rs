@@ -139,14 +139,10 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Sends it a signal, as in `TERM`.
     #[cfg(unix)]
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.pid().to_string();
+        let pid = self.child.id().to_string();
         let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap();
         assert!(sent.success());
     }
