@@ -200,6 +200,7 @@ impl EngineBuilder {
             memory_budget: config.snapshot.memory_budget,
             sequence: 0,
             inputs: String::new(),
+            edge: None,
         })?;
         let empty = Snapshot::from_bytes(empty.bytes)?;
         let answers = Arc::new(Answers::new(dir.as_deref(), empty, Arc::clone(&clock)));

@@ -469,7 +469,13 @@ impl ReputationEngine for Engine {
         }
         match self.shared.ledger.store().heads() {
             Ok(heads) => {
-                status.feeds = feeds_now(&self.shared.feeds(), &heads, &self.shared.troubles);
+                status.feeds = feeds_now(
+                    &self.shared.feeds(),
+                    &heads,
+                    &self.shared.troubles,
+                    &self.shared.config.guard,
+                    crate::clock::seconds(self.shared.clock.now()),
+                );
             }
             Err(error) => tracing::error!(%error, "the ledger gives no feed states"),
         }

@@ -303,7 +303,7 @@ fn take_in(
     for feed in feeds {
         let head = shared.ledger.store().head(&feed.id)?;
         // What the server calls unchanged is only so if it would be parsed as it was.
-        let parser = parser_id(feed, &limits, systems);
+        let parser = parser_id(feed, &feed.guard.limits(&limits), systems);
         let known = head.as_ref().filter(|_| !options.force).map(|head| &head.validators);
         let validators = known.filter(|v| v.content.is_some_and(|c| parsed_by(c, parser))).cloned();
         requests.push(source::Request::new(feed, validators.unwrap_or_default()));
@@ -447,7 +447,8 @@ fn read(
     known: Option<u128>,
     how: &How<'_>,
 ) -> Result<Content> {
-    let parser = parser_id(feed, how.limits, how.systems);
+    let limits = feed.guard.limits(how.limits);
+    let parser = parser_id(feed, &limits, how.systems);
     validators.content = Some(content_id(body.digest()?, parser));
     if known.is_some() && known == validators.content {
         return Ok(Content::Unchanged(Some(validators)));
@@ -467,7 +468,7 @@ fn read(
             return Err(Error::Refused { feed: feed.id.to_string(), reason });
         }
     }
-    let parsed = parse(&feed.id, &feed.format, how.limits, &mut reader)?;
+    let parsed = parse(&feed.id, &feed.format, &limits, &mut reader)?;
     // A file may have changed since its digest was taken.
     let digest = reader.finish().map_err(|error| body.error(error))?;
     validators.content = Some(content_id(digest, parser));
