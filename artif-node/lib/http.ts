@@ -50,7 +50,15 @@ export function guard(
   const { refused = refuse, ...rest } = options;
   const gate = new Gate(rest);
   return (request, response) => {
-    const ruling = gate.rule(asking(gate, request, request.url));
+    let ruling: Ruling | null;
+    try {
+      ruling = gate.rule(asking(gate, request, request.url));
+    } catch (error) {
+      // Such as an engine that was closed: nobody else would catch it.
+      console.error(error);
+      response.writeHead(500).end();
+      return;
+    }
     request.artif = ruling;
     request.reputation = ruling?.reputation ?? null;
     if (ruling?.action === "block") refused(ruling, request, response);

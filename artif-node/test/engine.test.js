@@ -8,7 +8,7 @@ const { spawnSync } = require("node:child_process");
 const { pathToFileURL } = require("node:url");
 const { before, test } = require("node:test");
 const artif = require("artif");
-const { BAD, folder, GOOD, listed, published } = require("./support.js");
+const { artifCommand, BAD, folder, GOOD, listed, published } = require("./support.js");
 
 const { Engine, Reader } = artif;
 
@@ -112,7 +112,7 @@ test("answers", () => {
 });
 
 test("JSON is the command's, byte for byte", () => {
-  const run = command("--data", data, "check", "--format", "ndjson", BAD);
+  const run = artifCommand("--data", data, "check", "--format", "ndjson", BAD);
   assert.equal(run.stdout, `${reader.check(BAD).json()}\n`);
   assert.match(run.stdout, /"score":0\.0,/);
 });
@@ -295,16 +295,11 @@ test("answers cannot be made by hand", () => {
   assert.throws(() => new (reader.check(BAD).constructor)(), TypeError);
 });
 
-function command(...args) {
-  const bin = join(require.resolve("artif/package.json"), "..", "bin", "artif.js");
-  return spawnSync(process.execPath, [bin, ...args], { encoding: "utf8" });
-}
-
 test("command line", () => {
-  assert.match(command("--version").stdout, /^artif \d/);
-  assert.match(command("--data", data, "check", BAD).stdout, /dangerous/);
-  assert.equal(command("--data", data, "check", "--exit-code", BAD).status, 10);
-  assert.equal(command("chekc").status, 2);
+  assert.match(artifCommand("--version").stdout, /^artif \d/);
+  assert.match(artifCommand("--data", data, "check", BAD).stdout, /dangerous/);
+  assert.equal(artifCommand("--data", data, "check", "--exit-code", BAD).status, 10);
+  assert.equal(artifCommand("chekc").status, 2);
 });
 
 test("nothing keeps the process alive", () => {

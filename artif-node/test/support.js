@@ -1,5 +1,6 @@
 "use strict";
 
+const { spawnSync } = require("node:child_process");
 const { mkdtempSync, readFileSync, writeFileSync } = require("node:fs");
 const { tmpdir } = require("node:os");
 const { join } = require("node:path");
@@ -41,6 +42,12 @@ function vectors(name) {
   return JSON.parse(readFileSync(join(REPOSITORY, "tests", "conformance", name), "utf8"));
 }
 
+/** Runs the package's command. */
+function artifCommand(...args) {
+  const bin = join(require.resolve("artif/package.json"), "..", "bin", "artif.js");
+  return spawnSync(process.execPath, [bin, ...args], { encoding: "utf8" });
+}
+
 /** Waits until `condition` holds, for followers that look four times a second. */
 async function until(condition, what) {
   const deadline = Date.now() + 30_000;
@@ -50,4 +57,4 @@ async function until(condition, what) {
   }
 }
 
-module.exports = { BAD, GOOD, REPOSITORY, folder, listed, published, until, vectors };
+module.exports = { artifCommand, BAD, GOOD, REPOSITORY, folder, listed, published, until, vectors };
