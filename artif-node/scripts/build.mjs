@@ -1,4 +1,6 @@
-// Builds the addon for this machine, its loader and its types: `node scripts/build.mjs [--release]`.
+// Builds the addon for this machine, its loader and its types: `node scripts/build.mjs`, with
+// `--release` as it is to be used, with `--after-tests` of what `cargo test --workspace
+// --all-features` compiled.
 //
 // `napi build` does the same for any machine, but always into a target folder of its own, where
 // everything below the addon is compiled once more.
@@ -12,6 +14,10 @@ import { generateTypeDef, parseTriple, writeJsBinding } from "@napi-rs/cli";
 const here = dirname(dirname(fileURLToPath(import.meta.url)));
 const workspace = dirname(here);
 const release = process.argv.includes("--release");
+// Tests want more features of some libraries; asking for less would compile the engine again.
+const selection = process.argv.includes("--after-tests")
+  ? ["--workspace", "--all-features", "--lib", "--bins", "--tests", "--examples"]
+  : ["-p", "artif-node"];
 const { name, version, napi } = JSON.parse(readFileSync(join(here, "package.json"), "utf8"));
 
 /** What napi-derive says of each exported item, gathered while it is compiled. */
@@ -19,7 +25,7 @@ const typeDefDir = join(workspace, "target", "napi-types");
 rmSync(typeDefDir, { recursive: true, force: true });
 mkdirSync(typeDefDir, { recursive: true });
 
-run("cargo", ["build", "--locked", "-p", "artif-node", ...(release ? ["--release"] : [])], {
+run("cargo", ["build", "--locked", ...selection, ...(release ? ["--release"] : [])], {
   NAPI_TYPE_DEF_TMP_FOLDER: typeDefDir,
   // Cached compilation would say nothing of its types.
   NAPI_FORCE_BUILD_ARTIF_NODE: String(Date.now()),
