@@ -59,6 +59,7 @@
 //! files, without tokio, reqwest and sled.
 
 mod category;
+mod change;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod client;
@@ -79,10 +80,12 @@ mod schedule;
 pub mod score;
 mod seed_json;
 mod snapshot;
+mod verdict;
 mod view;
 pub mod warninglist;
 
 pub use category::{Category, CategorySet, ThreatLevel};
+pub use change::Change;
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use config::Config;
 pub use engine::{

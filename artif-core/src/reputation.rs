@@ -72,15 +72,6 @@ impl Verdict {
         }
     }
 
-    pub(crate) fn of_score(state: State, score: f64, triage_below: f64) -> Self {
-        match state {
-            State::Active => Self::Dangerous,
-            State::Historical => Self::Suspicious,
-            State::Unknown if score < triage_below => Self::Triage,
-            State::Unknown => Self::NoAction,
-        }
-    }
-
     /// No worse than a look by somebody: what warninglists leave of it.
     pub(crate) fn capped(self) -> Self {
         match self {

@@ -28,10 +28,10 @@ use crate::feed::{FeedId, Role};
 use crate::geo::{GeoDatabase, GeoTable};
 use crate::ledger::Store;
 use crate::net::{Prefix, PrefixSet, special_blocks};
-use crate::reputation::Verdict;
 use crate::score::{
     Document, Documents, FeedFacts, Model, Past, ScoreInput, Scorer, State, Subject, Territory,
 };
+use crate::verdict::Thresholds;
 
 const DAY: f64 = 86_400.0;
 
@@ -55,7 +55,7 @@ pub(crate) struct Input<'a> {
     pub(crate) retention: Seconds,
     pub(crate) stale_after: Seconds,
     pub(crate) prior: f64,
-    pub(crate) triage_below: f64,
+    pub(crate) thresholds: Thresholds,
     pub(crate) index: IndexTier,
     /// Bytes that what lookups touch may take for [`IndexTier::Auto`] to choose the fast index.
     pub(crate) memory_budget: u64,
@@ -78,6 +78,8 @@ struct Standing {
     feeds: u32,
     labels: u32,
     categories: CategorySet,
+    /// Those of them that threat feeds gave.
+    threats: CategorySet,
     /// When it left its last feed, where it is remembered; 0 while active.
     ended: Seconds,
     /// On a warninglist that keeps feeds alone from blocking it.
@@ -260,6 +262,7 @@ const NOTHING: Standing = Standing {
     feeds: 0,
     labels: 0,
     categories: CategorySet::EMPTY,
+    threats: CategorySet::EMPTY,
     ended: 0,
     capped: false,
     past: Past { spells: 0, spell_days: 0 },
@@ -316,7 +319,8 @@ impl Classify<'_> {
             let sets = list.iter().filter_map(|f| self.feeds.get(*f as usize));
             sets.fold(CategorySet::EMPTY, |all, feed| all.union(feed.categories))
         };
-        let categories = said(&feeds).union(said(&labels));
+        let threats = said(&feeds);
+        let categories = threats.union(said(&labels));
         let capped =
             labels.iter().any(|f| self.feeds.get(*f as usize).is_some_and(SnapshotFeed::caps));
         Standing {
@@ -324,6 +328,7 @@ impl Classify<'_> {
             feeds: sets.intern(&feeds),
             labels: sets.intern(&labels),
             categories,
+            threats,
             ended,
             capped,
             past: spells(&mut remembered, self.now),
@@ -350,9 +355,9 @@ fn record(
         geo: answer.geo,
         record: found,
     });
-    let verdict = Verdict::of_score(standing.state, score, input.triage_below);
+    let verdict = input.thresholds.verdict(standing.state, score, standing.threats);
     let (score, verdict) = if standing.capped {
-        (score.max(input.triage_below), verdict.capped())
+        (score.max(input.thresholds.triage_below), verdict.capped())
     } else {
         (score, verdict)
     };
@@ -538,7 +543,7 @@ fn write_meta(
         window: input.window,
         retention: input.retention,
         stale_after: input.stale_after,
-        triage_below: input.triage_below,
+        thresholds: input.thresholds,
         inputs: input.inputs,
         next_edge,
         lengths4: gathered.v4.iter().fold(0, |bits, p| bits | 1 << p.len()),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::category::{CategorySet, ThreatLevel};
 use crate::feed::Role;
 use crate::geo::GeoDatabase;
+use crate::verdict::Thresholds;
 use crate::warninglist::{Action, Facts};
 
 /// A feed as the snapshot knows it.
@@ -117,8 +118,8 @@ pub(crate) struct Meta {
     pub(crate) retention: u32,
     /// Seconds after creation from which answers are marked stale.
     pub(crate) stale_after: u32,
-    /// Scores below this get "Manual triage needed".
-    pub(crate) triage_below: f64,
+    #[serde(default)]
+    pub(crate) thresholds: Thresholds,
     /// Digest of all that went in; the same digest needs no new snapshot.
     pub(crate) inputs: String,
     /// The next moment at which an answer changes by the clock alone.
