@@ -861,6 +861,7 @@ module.exports.checkPacked = nativeBinding.checkPacked
 module.exports.checkTexts = nativeBinding.checkTexts
 module.exports.cli = nativeBinding.cli
 module.exports.data = nativeBinding.data
+module.exports.emptyCall = nativeBinding.emptyCall
 module.exports.enableFeed = nativeBinding.enableFeed
 module.exports.explain = nativeBinding.explain
 module.exports.gate = nativeBinding.gate

@@ -6,6 +6,7 @@
 
 import {
   type Address,
+  type Change,
   type Evidence,
   type ExplanationJson,
   type Override,
@@ -244,6 +245,11 @@ export class Explanation {
   /** Every listing within the retention: active ones first. */
   get evidence(): Evidence[] {
     return this.toJSON().evidence;
+  }
+
+  /** What would change the answer. */
+  get changes(): Change[] {
+    return this.toJSON().changes;
   }
 
   /** Everything, with the names of the JSON form. */

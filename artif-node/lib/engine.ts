@@ -135,7 +135,9 @@ export abstract class Answers {
     return this.#closed;
   }
 
-  /** Gives the folder up; answers already given stay valid. A refresh under way ends first. */
+  /**
+   * Gives the folder up, once a refresh under way has ended; answers already given stay valid.
+   */
   close(): void {
     this.#closed = true;
     this.#view = NO_VIEW;

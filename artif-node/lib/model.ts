@@ -108,6 +108,22 @@ export interface Term {
   text: string;
 }
 
+/** Something that would change an answer, all else being as it is. */
+export interface Change {
+  /** What it is about, stable: "feed", "feeds", "window", "warninglist", "override". */
+  name: string;
+  /** The feed's id, where it is about one. */
+  feed: string | null;
+  /** When it happens by itself; null where somebody has to act. */
+  at: string | null;
+  /** The score then. */
+  score: number;
+  /** The verdict then. */
+  verdict: Verdict;
+  /** A sentence for an analyst. */
+  text: string;
+}
+
 /** An explanation as JSON. */
 export interface ExplanationJson extends ReputationJson {
   evidence: Evidence[];
@@ -115,6 +131,7 @@ export interface ExplanationJson extends ReputationJson {
   /** The score may as well be from here to there; null where the scorer does not say. */
   interval: [number, number] | null;
   overrides: Override[];
+  changes: Change[];
 }
 
 /** What was known of an address at a moment in the past. */

@@ -35,6 +35,12 @@ pub fn cli(args: Vec<String>) -> u8 {
     artif_core::cli::run(args, artif_core::cli::Io::standard())
 }
 
+/// Nothing but a call with a text: what benches hold the others against.
+#[napi]
+pub fn empty_call(text: String) -> u32 {
+    text.len() as u32
+}
+
 /// The version of this build.
 #[napi]
 pub fn version() -> &'static str {

@@ -91,9 +91,9 @@ impl Drop for Handle {
         // After the thread's end there is no table, and while it is in use the slot may stay.
         let slot = STATE.try_with(|state| {
             let mut state = state.try_borrow_mut().ok()?;
-            let slot = state.slots.get_mut(self.id as usize).map(std::mem::take);
+            let slot = std::mem::take(state.slots.get_mut(self.id as usize)?);
             state.free.push(self.id);
-            slot
+            Some(slot)
         });
         drop(slot);
     }

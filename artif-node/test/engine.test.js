@@ -145,6 +145,9 @@ test("reasons", () => {
   assert.ok(Math.abs(total - explanation.score) < 1e-9);
   assert.deepEqual([explanation.evidence[0].feed, explanation.evidence[0].ended], ["mine", null]);
   assert.ok(`${explanation}`.startsWith(BAD));
+  const changes = explanation.changes.map((one) => [one.name, one.feed, one.verdict]);
+  assert.deepEqual(changes, [["feed", "mine", "suspicious"]]);
+  assert.ok(`${explanation}`.includes(explanation.changes[0].text));
   assert.deepEqual(reader.history(BAD), explanation.evidence);
   const before = reader.checkAt(BAD, new Date("2020-01-01"));
   assert.deepEqual([before.state, before.evidence], ["unknown", []]);
