@@ -6,9 +6,10 @@ use serde::Serialize;
 use crate::category::CategorySet;
 use crate::clock::datetime;
 use crate::ledger::OverrideAction;
-use crate::reputation::{Reputation, Verdict};
+use crate::reputation::Reputation;
 use crate::score::{Model, State, Subject};
 use crate::snapshot::Meta;
+use crate::verdict::Verdict;
 
 /// At most so many feeds are told of one by one.
 const FEEDS: usize = 5;

@@ -13,10 +13,11 @@ use crate::clock::{datetime, seconds};
 use crate::error::{Error, Result};
 use crate::feed::Role;
 use crate::ledger::Override;
-use crate::net::{Prefix, canonical_address};
-use crate::reputation::{Reputation, Verdict};
+use crate::net::{Canonical, Prefix, canonical_address};
+use crate::reputation::Reputation;
 use crate::score::{Interval, Nearby, Past, Scorer, State, Subject, Term};
 use crate::snapshot::{Listed, Meta, interval};
+use crate::verdict::Verdict;
 use crate::view::View;
 
 /// One listing of an address: which feed lists, or listed, which network around it, and when.
@@ -162,7 +163,7 @@ pub(crate) fn explain(
                     past: Past { spells: standing.spells, spell_days: standing.spell_days },
                     neighbourhood: record.neighbourhood,
                     geo: view.snapshot.geo_id(reputation.ip()),
-                    record: reputation.geo(),
+                    record: view.snapshot.geo(record),
                 };
                 let nearby = SnapshotNearby { view, address: canonical_address(reputation.ip()) };
                 terms = model.explain(&subject, Some(&nearby));
@@ -217,7 +218,7 @@ impl Nearby for SnapshotNearby<'_> {
     }
 
     fn system(&self, address: IpAddr) -> Option<u32> {
-        self.view.snapshot.lookup(address).geo().asn
+        self.view.snapshot.lookup(Canonical::of(address)).asn()
     }
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::canonical_address;
 use crate::error::{Error, Result};
 
 /// An IPv4 network. Ordered by address, then by length, so that a network sorts before everything
@@ -406,23 +407,6 @@ impl<'de> serde::Deserialize<'de> for Prefix {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// The address as it is looked up: IPv4 carried in IPv6 (mapped, 6to4, NAT64) becomes that IPv4
-/// address, everything else stays.
-///
-/// ```
-/// use artif_core::canonical_address;
-///
-/// let address = canonical_address("64:ff9b::192.0.2.1".parse().unwrap());
-/// assert_eq!(address.to_string(), "192.0.2.1");
-/// ```
-pub fn canonical_address(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(v6) => embedded_v4(Prefix6::host(v6.to_bits()))
-            .map_or(address, |v4| Ipv4Addr::from_bits(v4.first()).into()),
-        IpAddr::V4(_) => address,
     }
 }
 

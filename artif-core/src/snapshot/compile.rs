@@ -20,6 +20,7 @@ use super::gather::{Gathered, Listings, gather};
 use super::index::{self, IndexTier};
 use super::meta::{Meta, SnapshotCounts, SnapshotFeed};
 use super::networks::{ListedIntervals, spells};
+use super::organisations;
 use super::records::{ListingRow, Prefix6Row, Record, Sets, Standing as StandingRow};
 use crate::category::CategorySet;
 use crate::clock::{Seconds, seconds, span};
@@ -31,7 +32,7 @@ use crate::net::{Prefix, PrefixSet, special_blocks};
 use crate::score::{
     Document, Documents, FeedFacts, Model, Past, ScoreInput, Scorer, State, Subject, Territory,
 };
-use crate::verdict::Thresholds;
+use crate::thresholds::Thresholds;
 
 const DAY: f64 = 86_400.0;
 
@@ -132,13 +133,16 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
             classify.standing(&chain, input.window, &mut feed_sets)
         })
         .collect();
+    let size = cut.v4.starts.len() * 8 + cut.v6.starts.len() * 20 + gathered.v4.len() * 12;
     let answers = Answers::new(&mut cut, &standings);
-    let records: Vec<Record> =
-        std::iter::once(Record::SPECIAL_PURPOSE)
-            .chain(answers.keys.iter().skip(1).map(|answer| {
-                record(&input, model.as_ref(), &feed_sets, &answers.standings, *answer)
-            }))
-            .collect();
+    let mut writer = Writer::new(size + answers.keys.len() * 32 + (8 << 20));
+    let organisations = organisations::Places::write(&input.geo.organisations, &mut writer);
+    let records: Vec<Record> = std::iter::once(Record::SPECIAL_PURPOSE)
+        .chain(answers.keys.iter().skip(1).map(|answer| {
+            let scored = record(&input, model.as_ref(), &feed_sets, &answers.standings, *answer);
+            scored.with_organisation_at(|number| organisations.of(number))
+        }))
+        .collect();
 
     // Figures are about feeds: what only warninglists name does not count.
     let by_feeds = gathered.by_feeds(|feed| {
@@ -159,15 +163,12 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
     let historical = within_window.iter().filter(|s| s.state == State::Historical);
     let next_edge = historical.map(|s| s.ended.saturating_add(input.window)).min();
 
-    let size = cut.v4.starts.len() * 8 + cut.v6.starts.len() * 20 + gathered.v4.len() * 12;
-    let mut writer = Writer::new(size + records.len() * 32 + (8 << 20));
     let rows = records.as_bytes().len() + answers.standings.len() * size_of::<StandingRow>();
     let room = input.memory_budget.saturating_sub(rows as u64);
     index::build(&mut writer, &cut.v4, &cut.v6, input.index, room)?;
     writer.section(Section::Records, records.as_bytes());
     answers.write(&mut writer);
     write_sets(&mut writer, [Section::FeedSetEnds, Section::FeedSetMembers], &feed_sets);
-    write_organisations(&mut writer, input.geo);
     write_listings(&mut writer, &gathered);
     writer.section(Section::Model, &model.encode());
     let (sequence, now) = (input.sequence, input.now);
@@ -518,17 +519,6 @@ fn write_sets(writer: &mut Writer, [ends, members]: [Section; 2], sets: &Sets) {
 
 fn u32s(values: &[u32]) -> Vec<U32> {
     values.iter().map(|value| U32::new(*value)).collect()
-}
-
-fn write_organisations(writer: &mut Writer, geo: &GeoTable) {
-    let mut text = Vec::new();
-    let mut ends = Vec::with_capacity(geo.organisations.len());
-    for name in &geo.organisations {
-        text.extend_from_slice(name.as_bytes());
-        ends.push(text.len() as u32);
-    }
-    writer.section(Section::OrganisationEnds, u32s(&ends).as_bytes());
-    writer.section(Section::OrganisationText, &text);
 }
 
 fn write_meta(

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::category::{CategorySet, ThreatLevel};
 use crate::feed::Role;
 use crate::geo::GeoDatabase;
-use crate::verdict::Thresholds;
+use crate::thresholds::Thresholds;
 use crate::warninglist::{Action, Facts};
 
 /// A feed as the snapshot knows it.
@@ -55,6 +55,24 @@ pub struct SnapshotFeed {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warninglist: Option<Facts>,
 }
+
+/// What a damaged file names.
+pub(crate) static UNKNOWN_FEED: SnapshotFeed = SnapshotFeed {
+    id: String::new(),
+    name: String::new(),
+    provider: String::new(),
+    source_group: String::new(),
+    categories: CategorySet::EMPTY,
+    threat_level: ThreatLevel::LOW,
+    role: Role::Threat,
+    reliability: 0.0,
+    enabled: true,
+    count: 0,
+    first_loaded: None,
+    confirmed: None,
+    stale: None,
+    warninglist: None,
+};
 
 impl SnapshotFeed {
     /// Whether feeds alone may not block what it lists.
