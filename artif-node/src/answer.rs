@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use artif_core::Reputation;
+use artif_core::{Borrowed, Held, Reputation};
 use chrono::{DateTime, Utc};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
@@ -14,7 +14,7 @@ use crate::table::{Handle, STATE, Slot, State, asking, keep, opened};
 /// The score alone.
 #[napi]
 pub fn gate(env: &Env, id: u32, ip: Address) -> napi::Result<f64> {
-    asking(env, id, |source| source.pin.gate(ip.0))
+    asking(env, id, |source| source.pin.gate(ip.0).score())
 }
 
 /// Writes an answer to the scratch array.
@@ -36,7 +36,7 @@ pub fn check(env: &Env, id: u32, ip: Address) -> napi::Result<()> {
 pub(crate) type Numbers = [f64; 8];
 
 #[inline]
-pub(crate) fn numbers(answer: &Reputation, view: u32) -> Numbers {
+pub(crate) fn numbers<H: Held>(answer: &Reputation<H>, view: u32) -> Numbers {
     let country = answer.country().map_or(0, |country| match *country.as_str().as_bytes() {
         [first, second] => u16::from_be_bytes([first, second]),
         _ => 0,
@@ -80,7 +80,7 @@ fn seen<T>(
     env: &Env,
     view: u32,
     ip: Address,
-    read: impl FnOnce(&Reputation) -> T,
+    read: impl FnOnce(&Reputation<Borrowed<'_>>) -> T,
 ) -> napi::Result<T> {
     let read = STATE.with_borrow(|state| state.view(view).map(|pin| read(&pin.check(ip.0))));
     lift(env, read)
@@ -93,7 +93,7 @@ fn json<T: serde::Serialize>(env: &Env, value: &T) -> napi::Result<String> {
 
 #[napi]
 pub fn answer_json(env: &Env, view: u32, ip: Address) -> napi::Result<String> {
-    let text = seen(env, view, ip, serde_json::to_string)?;
+    let text = seen(env, view, ip, |answer| serde_json::to_string(answer))?;
     lift(env, text.map_err(|error| invalid("answer", error.to_string())))
 }
 
@@ -104,7 +104,7 @@ pub fn answer_ip(env: &Env, view: u32, ip: Address) -> napi::Result<String> {
 
 #[napi]
 pub fn answer_description(env: &Env, view: u32, ip: Address) -> napi::Result<String> {
-    seen(env, view, ip, Reputation::description)
+    seen(env, view, ip, |answer| answer.description())
 }
 
 #[napi]
@@ -129,7 +129,7 @@ pub fn answer_warninglists(env: &Env, view: u32, ip: Address) -> napi::Result<Ve
 
 #[napi]
 pub fn answer_categories(env: &Env, view: u32, ip: Address) -> napi::Result<String> {
-    let categories = seen(env, view, ip, Reputation::categories)?;
+    let categories = seen(env, view, ip, |answer| answer.categories())?;
     json(env, &categories)
 }
 
@@ -167,7 +167,7 @@ pub fn answer_snapshot_id(env: &Env, view: u32, ip: Address) -> napi::Result<f64
 
 #[napi]
 pub fn answer_is_stale(env: &Env, view: u32, ip: Address) -> napi::Result<bool> {
-    seen(env, view, ip, Reputation::is_stale)
+    seen(env, view, ip, |answer| answer.is_stale())
 }
 
 fn milliseconds(moment: DateTime<Utc>) -> f64 {

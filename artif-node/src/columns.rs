@@ -1,16 +1,11 @@
 //! Answers for many addresses at once, in columns.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
+use artif_core::{Addresses, AnswerColumns};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use crate::answer::numbers;
-use crate::error::{invalid, raise};
+use crate::error::{invalid, lift, raise};
 use crate::table::asking;
-
-/// What stands in the column of verdicts for text that is no address.
-const NO_ADDRESS: u8 = u8::MAX;
 
 /// One number an address in each column.
 #[napi(object)]
@@ -27,81 +22,72 @@ pub struct Columns {
 /// Texts joined by line feeds, so many of them.
 #[napi]
 pub fn check_joined(env: &Env, id: u32, text: String, count: u32) -> napi::Result<Option<Columns>> {
-    let parts = text.split('\n');
-    if parts.clone().count() != count as usize {
+    let parts: Vec<&str> = text.split('\n').collect();
+    if parts.len() != count as usize {
         // One of the texts has a line feed in it.
         return Ok(None);
     }
-    columns(env, id, parts.map(|text| artif_core::address(text).ok())).map(Some)
+    columns(env, id, Addresses::Text(&parts)).map(Some)
 }
 
 /// Texts one by one.
 #[napi]
 pub fn check_texts(env: &Env, id: u32, texts: Vec<String>) -> napi::Result<Columns> {
-    columns(env, id, texts.iter().map(|text| artif_core::address(text).ok()))
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    columns(env, id, Addresses::Text(&texts))
 }
 
 /// IPv4 addresses as numbers.
 #[napi]
 pub fn check_numbers(env: &Env, id: u32, numbers: &[u32]) -> napi::Result<Columns> {
-    columns(env, id, numbers.iter().map(|bits| Some(Ipv4Addr::from_bits(*bits).into())))
+    columns(env, id, Addresses::V4(numbers))
 }
 
 /// Addresses of 4 or 16 bytes each, in network order.
 #[napi]
 pub fn check_packed(env: &Env, id: u32, packed: &[u8], width: u32) -> napi::Result<Columns> {
-    let (addresses, rest) = match width {
+    let whole = |rest: &[u8]| {
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let reason = format!("{} bytes are no whole number of {width}", packed.len());
+        Err(raise(env, &invalid("packed addresses", reason)))
+    };
+    match width {
         4 => {
-            let (whole, rest) = packed.as_chunks::<4>();
-            (whole.iter().map(|b| Ipv4Addr::from(*b).into()).collect::<Vec<IpAddr>>(), rest)
+            let (addresses, rest) = packed.as_chunks::<4>();
+            whole(rest)?;
+            let numbers: Vec<u32> = addresses.iter().map(|b| u32::from_be_bytes(*b)).collect();
+            columns(env, id, Addresses::V4(&numbers))
         }
         16 => {
-            let (whole, rest) = packed.as_chunks::<16>();
-            (whole.iter().map(|b| Ipv6Addr::from(*b).into()).collect(), rest)
+            let (addresses, rest) = packed.as_chunks::<16>();
+            whole(rest)?;
+            columns(env, id, Addresses::V6Bytes(addresses))
         }
-        _ => return Err(raise(env, &invalid("width", "addresses have 4 or 16 bytes"))),
-    };
-    if !rest.is_empty() {
-        let reason = format!("{} bytes are no whole number of {width}", packed.len());
-        return Err(raise(env, &invalid("packed addresses", reason)));
+        _ => Err(raise(env, &invalid("width", "addresses have 4 or 16 bytes"))),
     }
-    columns(env, id, addresses.into_iter().map(Some))
 }
 
-fn columns(
-    env: &Env,
-    id: u32,
-    addresses: impl Iterator<Item = Option<IpAddr>>,
-) -> napi::Result<Columns> {
-    let (mut score, mut verdict, mut state) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut asn, mut country, mut invalid) = (Vec::new(), Vec::new(), 0);
-    asking(env, id, |source| {
-        for address in addresses {
-            let Some(address) = address else {
-                invalid += 1;
-                score.push(f64::NAN);
-                verdict.push(NO_ADDRESS);
-                state.push(0);
-                asn.push(0);
-                country.push(0);
-                continue;
-            };
-            let answer = source.pin.check(address);
-            let [_, _, _, _, _, letters, ..] = numbers(&answer, 0);
-            score.push(answer.score());
-            verdict.push(answer.verdict() as u8);
-            state.push(answer.state() as u8);
-            asn.push(answer.asn().unwrap_or(0));
-            #[expect(clippy::cast_sign_loss, reason = "it was a u16")]
-            country.push(letters as u16);
-        }
-    })?;
+fn columns(env: &Env, id: u32, addresses: Addresses<'_>) -> napi::Result<Columns> {
+    let count = addresses.len();
+    let (mut score, mut verdict, mut state) = (vec![0.0; count], vec![0; count], vec![0; count]);
+    let (mut asn, mut country) = (vec![0; count], vec![[0; 2]; count]);
+    let mut columns = AnswerColumns::new()
+        .score(&mut score)
+        .verdict(&mut verdict)
+        .state(&mut state)
+        .asn(&mut asn)
+        .country(&mut country);
+    let invalid = asking(env, id, |source| source.pin.check_into(addresses, &mut columns))?;
+    let invalid = lift(env, invalid)?;
+    let country: Vec<u16> = country.into_iter().map(u16::from_be_bytes).collect();
     Ok(Columns {
         score: score.into(),
         verdict: verdict.into(),
         state: state.into(),
         asn: asn.into(),
         country: country.into(),
-        invalid,
+        invalid: invalid as u32,
     })
 }

@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use artif_core::middleware::Gatekeeper;
-use artif_core::{Engine, Reader, ReputationEngine};
+use artif_core::{Engine, Pinned, Reader, ReputationEngine};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use crate::error::{Maker, invalid, lift};
-use crate::pin::Pin;
 
 thread_local! {
     pub(crate) static STATE: RefCell<State> = RefCell::default();
@@ -35,14 +34,14 @@ pub(crate) enum Slot {
     #[default]
     Closed,
     Source(Source),
-    View(Pin),
+    View(Pinned),
     Gatekeeper(Box<Gatekeeper>),
 }
 
 /// An engine or a reader.
 pub(crate) struct Source {
     pub(crate) opened: Opened,
-    pub(crate) pin: Pin,
+    pub(crate) pin: Pinned,
     /// Names what `pin` holds, so that JavaScript knows when it needs another view.
     pub(crate) view: u32,
 }
@@ -54,6 +53,13 @@ pub(crate) enum Opened {
 }
 
 impl Opened {
+    fn pin(&self) -> Pinned {
+        match self {
+            Self::Engine(engine) => engine.pin(),
+            Self::Reader(reader) => reader.pin(),
+        }
+    }
+
     pub(crate) fn asked(&self) -> Arc<dyn ReputationEngine> {
         match self {
             Self::Engine(engine) => Arc::clone(engine) as _,
@@ -114,7 +120,7 @@ pub(crate) fn keep(slot: Slot) -> Handle {
 }
 
 pub(crate) fn keep_source(opened: Opened) -> Handle {
-    let pin = Pin::new(opened.asked());
+    let pin = opened.pin();
     let view = STATE.with_borrow_mut(State::new_view);
     keep(Slot::Source(Source { opened, pin, view }))
 }
@@ -148,7 +154,7 @@ impl State {
         }
     }
 
-    pub(crate) fn view(&self, id: u32) -> artif_core::Result<&Pin> {
+    pub(crate) fn view(&self, id: u32) -> artif_core::Result<&Pinned> {
         match self.slots.get(id as usize) {
             Some(Slot::View(pin)) => Ok(pin),
             _ => Err(invalid("view", "there is none")),
