@@ -224,6 +224,26 @@ impl Error {
         matches!(self, Self::Fetch { retryable: true, .. } | Self::Locked { .. })
     }
 
+    /// The text with those of the errors underneath, for languages whose errors have no chain.
+    ///
+    /// ```
+    /// let error = artif_core::Config::load("/nowhere/artif.toml").unwrap_err();
+    /// assert!(error.in_full().starts_with(&error.to_string()));
+    /// ```
+    pub fn in_full(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            let cause_text = cause.to_string();
+            if !text.contains(&cause_text) {
+                text.push_str(": ");
+                text.push_str(&cause_text);
+            }
+            source = cause.source();
+        }
+        text
+    }
+
     pub(crate) fn io(
         operation: &'static str,
         path: impl AsRef<Path>,
@@ -279,6 +299,17 @@ mod tests {
         let shown = text.to_string();
         assert!(!shown.contains('\n'));
         assert!(shown.len() < 250, "{shown}");
+    }
+
+    #[test]
+    fn in_full_has_every_source_once() {
+        let error = Error::Ledger {
+            operation: "opening",
+            path: "ledger".into(),
+            source: Error::io("reading", "db", std::io::Error::other("disk on fire")).into(),
+        };
+        let text = error.in_full();
+        assert_eq!(text, "ledger ledger: opening failed: reading db failed: disk on fire");
     }
 
     #[test]

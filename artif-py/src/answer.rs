@@ -1,6 +1,5 @@
 //! The answer for one address.
 
-use artif_core::score::State;
 use chrono::{DateTime, Utc};
 use pyo3::prelude::*;
 
@@ -51,11 +50,7 @@ impl Reputation {
     /// Where threat feeds say it stands: "active", "historical" or "unknown".
     #[getter]
     fn state(&self) -> &'static str {
-        match self.inner.state() {
-            State::Unknown => "unknown",
-            State::Historical => "historical",
-            State::Active => "active",
-        }
+        self.inner.state().as_str()
     }
 
     /// Whether a threat feed lists it, or did within the history window.

@@ -224,19 +224,8 @@ impl Engine {
     ) -> PyResult<Self> {
         let settings = settings.map(|settings| from_python(settings)).transpose()?;
         let open = || {
-            let read = match (config, settings) {
-                (None, None) => Config::default(),
-                (Some(path), None) => Config::load(path)?,
-                (None, Some(settings)) => Config::from_json(&settings)?,
-                (Some(_), Some(_)) => {
-                    return Err(artif_core::Error::Invalid {
-                        what: "configuration",
-                        reason: "give a file or single keys, not both".to_owned(),
-                    });
-                }
-            };
-            let mut builder =
-                artif_core::Engine::builder().config(read.with_env(std::env::vars_os())?);
+            let config = Config::given(config.as_deref(), settings.as_deref())?;
+            let mut builder = artif_core::Engine::builder().config(config);
             if let Some(data) = data {
                 builder = builder.data(data);
             }
@@ -399,30 +388,7 @@ fn watched<T: Send + 'static>(
 /// Tells Python of an event; its exceptions are printed as those of any callback are.
 fn tell(progress: &Py<PyAny>, event: RefreshEvent<'_>) {
     Python::attach(|py| {
-        let told = || -> PyResult<()> {
-            let dict = PyDict::new(py);
-            match event {
-                RefreshEvent::Started { feeds } => {
-                    dict.set_item("event", "started")?;
-                    dict.set_item("feeds", feeds)?;
-                }
-                RefreshEvent::Received { feed, bytes, total } => {
-                    dict.set_item("event", "received")?;
-                    dict.set_item("feed", feed.as_str())?;
-                    dict.set_item("bytes", bytes)?;
-                    dict.set_item("total", total)?;
-                }
-                RefreshEvent::Feed(report) => {
-                    dict.set_item("event", "feed")?;
-                    dict.set_item("feed", report.feed.as_str())?;
-                    dict.set_item("report", to_python(py, report)?)?;
-                }
-                RefreshEvent::Compiling => dict.set_item("event", "compiling")?,
-                RefreshEvent::Publishing => dict.set_item("event", "publishing")?,
-                _ => dict.set_item("event", "other")?,
-            }
-            progress.call1(py, (dict,)).map(drop)
-        };
+        let told = || -> PyResult<()> { progress.call1(py, (to_python(py, &event)?,)).map(drop) };
         if let Err(error) = told() {
             error.write_unraisable(py, Some(progress.bind(py)));
         }

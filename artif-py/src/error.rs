@@ -10,23 +10,8 @@ use pyo3::types::{PyDict, PyType};
 pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
     class(py, error.code()).map_or_else(
         |missing| missing,
-        |class| PyErr::from_type(class.clone(), (with_sources(error), error.is_retryable())),
+        |class| PyErr::from_type(class.clone(), (error.in_full(), error.is_retryable())),
     )
-}
-
-/// The text with what lies underneath, which Python has no other place for.
-fn with_sources(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 fn class<'py>(py: Python<'py>, code: &str) -> PyResult<Bound<'py, PyType>> {

@@ -201,6 +201,32 @@ impl Config {
         })
     }
 
+    /// What a caller in another language gave: a file, or single keys as in [`Self::from_json`], or
+    /// nothing for the defaults; `ARTIF_*` environment variables count over it.
+    ///
+    /// Errors: [`Error::Invalid`] for both at once.
+    ///
+    /// ```
+    /// use artif_core::config::Config;
+    /// let config = Config::given(None, Some(r#"{"history": {"window": "14d"}}"#))?;
+    /// assert_eq!(config.history.window.as_secs(), 14 * 86_400);
+    /// # Ok::<(), artif_core::Error>(())
+    /// ```
+    pub fn given(path: Option<&Path>, keys: Option<&str>) -> Result<Self> {
+        let config = match (path, keys) {
+            (None, None) => Self::default(),
+            (Some(path), None) => Self::load(path)?,
+            (None, Some(keys)) => Self::from_json(keys)?,
+            (Some(_), Some(_)) => {
+                return Err(Error::Invalid {
+                    what: "configuration",
+                    reason: "give a file or single keys, not both".to_owned(),
+                });
+            }
+        };
+        config.with_env(std::env::vars_os())
+    }
+
     /// Overrides single keys by environment variables: `ARTIF_<KEY>`, `ARTIF_<SECTION>_<KEY>`, all
     /// upper case, as in `ARTIF_DATA` or `ARTIF_FETCH_MAX_BYTES`; lists are separated by commas.
     ///

@@ -4,6 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+
 use super::refresh::FeedReport;
 use crate::feed::FeedId;
 
@@ -115,11 +118,14 @@ impl fmt::Debug for RefreshOptions {
 /// ```
 pub type Progress = dyn Fn(RefreshEvent<'_>) + Send + Sync;
 
-/// What happens during a refresh.
+/// What happens during a refresh. Serialised, `event` says what, and the rest is beside it.
 ///
 /// ```
 /// use artif_core::RefreshEvent;
-/// assert!(matches!(RefreshEvent::Compiling, RefreshEvent::Compiling));
+///
+/// let event = serde_json::to_string(&RefreshEvent::Started { feeds: 2 })?;
+/// assert_eq!(event, r#"{"event":"started","feeds":2}"#);
+/// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -144,4 +150,30 @@ pub enum RefreshEvent<'a> {
     Compiling,
     /// The snapshot is being written.
     Publishing,
+}
+
+impl Serialize for RefreshEvent<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match self {
+            Self::Started { feeds } => {
+                map.serialize_entry("event", "started")?;
+                map.serialize_entry("feeds", feeds)?;
+            }
+            Self::Received { feed, bytes, total } => {
+                map.serialize_entry("event", "received")?;
+                map.serialize_entry("feed", feed)?;
+                map.serialize_entry("bytes", bytes)?;
+                map.serialize_entry("total", total)?;
+            }
+            Self::Feed(report) => {
+                map.serialize_entry("event", "feed")?;
+                map.serialize_entry("feed", &report.feed)?;
+                map.serialize_entry("report", report)?;
+            }
+            Self::Compiling => map.serialize_entry("event", "compiling")?,
+            Self::Publishing => map.serialize_entry("event", "publishing")?,
+        }
+        map.end()
+    }
 }

@@ -30,6 +30,21 @@ pub enum State {
     Active = 2,
 }
 
+impl State {
+    /// Its name in lower case.
+    ///
+    /// ```
+    /// assert_eq!(artif_core::score::State::Active.as_str(), "active");
+    /// ```
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Historical => "historical",
+            Self::Active => "active",
+        }
+    }
+}
+
 /// What a scorer may know of a feed. Its place in [`ScoreInput::feeds`] is its number.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]

@@ -1,0 +1,130 @@
+//! Addresses from JavaScript: text, numbers for IPv4, big integers, packed bytes.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use artif_core::Error;
+use napi::bindgen_prelude::*;
+use napi::sys;
+
+use crate::error::raise;
+
+/// Longer than any spelling of an address.
+const TEXT: usize = 64;
+
+/// An address, as whatever it was given.
+#[derive(Debug, Clone, Copy)]
+pub struct Address(pub(crate) IpAddr);
+
+impl TypeName for Address {
+    fn type_name() -> &'static str {
+        "Address"
+    }
+
+    fn value_type() -> ValueType {
+        ValueType::Unknown
+    }
+}
+
+impl ValidateNapiValue for Address {
+    unsafe fn validate(_: sys::napi_env, _: sys::napi_value) -> napi::Result<sys::napi_value> {
+        // Reading it says more than a check of its type would.
+        Ok(std::ptr::null_mut())
+    }
+}
+
+impl FromNapiValue for Address {
+    /// One call into Node for text, the form that matters: `String` would take two and allocate.
+    #[inline]
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> napi::Result<Self> {
+        let mut text = [0_u8; TEXT];
+        let mut length = 0;
+        // SAFETY: `env` and `value` are Node's, as the trait demands; at most TEXT bytes are
+        // written to `text`, the last of them a zero, and `length` counts those before it.
+        let status = unsafe {
+            sys::napi_get_value_string_utf8(
+                env,
+                value,
+                text.as_mut_ptr().cast(),
+                TEXT,
+                &raw mut length,
+            )
+        };
+        if status == sys::Status::napi_ok
+            && let Some(text) = text.get(..length)
+            && let Ok(text) = std::str::from_utf8(text)
+            && let Ok(address) = artif_core::address(text)
+        {
+            return Ok(Self(address));
+        }
+        // SAFETY: the same.
+        let value = unsafe { Unknown::from_napi_value(env, value)? };
+        other(&Env::from_raw(env), value)
+    }
+}
+
+#[cold]
+fn other(env: &Env, value: Unknown<'_>) -> napi::Result<Address> {
+    let found = match value.get_type()? {
+        ValueType::Number => whole(read::<f64>(value)?).map(Ipv4Addr::from_bits).map(IpAddr::V4),
+        ValueType::BigInt => big(read::<BigInt>(value)?),
+        ValueType::Object if value.is_typedarray()? => {
+            // Other typed arrays have no bytes in the order of the network.
+            read::<Uint8Array>(value).ok().and_then(|bytes| unpack(&bytes))
+        }
+        _ => None,
+    };
+    match found {
+        Some(address) => Ok(Address(address)),
+        None => Err(raise(env, &Error::BadAddress { input: shown(value) })),
+    }
+}
+
+fn read<T: FromNapiValue>(value: Unknown<'_>) -> napi::Result<T> {
+    let inner = value.value();
+    // SAFETY: both come from Node in this call.
+    unsafe { T::from_napi_value(inner.env, value.raw()) }
+}
+
+/// A number that is an IPv4 address: whole, and within 32 bits.
+fn whole(number: f64) -> Option<u32> {
+    let fits = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
+    #[expect(clippy::cast_sign_loss, reason = "checked in the line above")]
+    fits.then_some(number as u32)
+}
+
+/// As Python reads integers: IPv4 where 32 bits are enough.
+fn big(number: BigInt) -> Option<IpAddr> {
+    let (negative, bits, lossless) = number.get_u128();
+    if negative || !lossless {
+        return None;
+    }
+    Some(match u32::try_from(bits) {
+        Ok(v4) => Ipv4Addr::from_bits(v4).into(),
+        Err(_) => Ipv6Addr::from_bits(bits).into(),
+    })
+}
+
+fn unpack(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        4 => Some(IpAddr::from(*bytes.first_chunk::<4>()?)),
+        16 => Some(IpAddr::from(*bytes.first_chunk::<16>()?)),
+        _ => None,
+    }
+}
+
+fn shown(value: Unknown<'_>) -> String {
+    // Objects have a text of their own making, and symbols have none.
+    let text = match value.get_type() {
+        Ok(kind @ (ValueType::Object | ValueType::Function | ValueType::Symbol)) => Err(kind),
+        _ => value
+            .coerce_to_string()
+            .and_then(|t| t.into_utf8()?.into_owned())
+            .map_err(|_| ValueType::Unknown),
+    };
+    let text = text.unwrap_or_else(|kind| kind.to_string());
+    match artif_core::address(&text) {
+        Err(Error::BadAddress { input }) => input,
+        // Nobody's text of something else is an address.
+        _ => text,
+    }
+}
