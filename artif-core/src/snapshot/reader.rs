@@ -200,7 +200,10 @@ impl Snapshot {
     #[inline]
     pub(crate) fn organisation(&self, place: u32) -> Option<&str> {
         let names = self.bytes().get(self.names.clone())?;
-        if self.names_are_text.load(Ordering::Acquire) {
+        // What is unknown is looked for too, and dropped: a branch would be as good as random.
+        let known = place != Record::NO_NAME;
+        let place = if known { place } else { 0 };
+        let found = if self.names_are_text.load(Ordering::Acquire) {
             #[expect(unsafe_code, reason = "checking each name costs more than finding it")]
             // SAFETY: these very bytes were found to be UTF-8 before this was set, and they never
             // change: in memory nobody can write to them, and published files are never written to.
@@ -208,7 +211,8 @@ impl Snapshot {
             organisations::name(names, place)
         } else {
             organisations::name_unchecked(names, place)
-        }
+        };
+        if known { found } else { None }
     }
 
     /// Reads all names of organisations, so that lookups need not check them one by one. Not done

@@ -34,6 +34,8 @@ impl Record {
     /// Set in `bits` for special-purpose addresses.
     const SPECIAL: u8 = 1 << 7;
     const STATE: u32 = 3;
+    /// The place of the name of an unknown organisation.
+    pub(crate) const NO_NAME: u32 = u32::MAX;
 
     /// What a damaged file answers: nothing known.
     pub(crate) const UNKNOWN: Self = Self {
