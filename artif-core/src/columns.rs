@@ -81,7 +81,7 @@ impl Addresses<'_> {
         match *self {
             Self::V4(list) => lanes.load_v4(part(list, from)),
             Self::V6(list) => {
-                lanes.load(part(list, from).iter().map(|bits| Some(Canonical::v6(*bits))))
+                lanes.load(part(list, from).iter().map(|bits| Some(Canonical::v6(*bits))));
             }
             Self::V6Bytes(list) => {
                 lanes.load(

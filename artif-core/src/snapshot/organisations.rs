@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn names_are_found_by_their_places_and_places_lead_back() {
-        let long = |length| "é".repeat(length / 2) + &"x".repeat(length % 2);
+        let long = |length: usize| "é".repeat(length / 2) + &"x".repeat(length % 2);
         let names: Vec<String> = [0, 1, 2, 125, 126, 127, 128, 129, 255, 5000, 16_383, 16_384]
             .map(long)
             .into_iter()
