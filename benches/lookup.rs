@@ -52,7 +52,9 @@ fn table() {
 
 fn header<T>(questions: &[(&str, T)]) {
     print!("{:26}", "");
-    questions.iter().for_each(|(name, _)| print!("{name:>20}"));
+    for (name, _) in questions {
+        print!("{name:>20}");
+    }
     println!();
 }
 

@@ -40,7 +40,9 @@ fn main() {
 
     println!("\nns a question, independent / dependent");
     print!("{:26}", "");
-    questions.iter().for_each(|(name, _)| print!("{name:>20}"));
+    for (name, _) in &questions {
+        print!("{name:>20}");
+    }
     println!();
     let verdicts = questions
         .each_ref()

@@ -8,26 +8,9 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use artif_core::{Addresses, AnswerColumns, Reader, ReputationEngine};
-use support::{refresh, sample_builder, sample_feeds};
+use support::{Random, refresh, sample_builder, sample_feeds};
 
 const CASES: u64 = 1000;
-
-/// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).unwrap()
-    }
-}
 
 /// Where the sections of a file lie, as its table says.
 fn sections(file: &[u8]) -> Vec<std::ops::Range<usize>> {

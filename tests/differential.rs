@@ -15,22 +15,9 @@ use artif_core::{
     Addresses, AnswerColumns, Config, Engine, Feed, Pinned, Prefix, PrefixSet, special_purpose,
 };
 use maxminddb::{Reader as Mmdb, geoip2};
-use support::{corpus, is_acceptable, refresh};
+use support::{Random, corpus, is_acceptable, refresh};
 
 const QUESTIONS: usize = 10_000_000;
-
-/// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
 
 struct Input {
     _dir: tempfile::TempDir,

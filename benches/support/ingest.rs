@@ -17,6 +17,11 @@ pub(crate) fn path_of(feed: &Feed) -> PathBuf {
     PathBuf::from(feed.url.strip_prefix("file://").or(feed.url.strip_prefix("file:")).unwrap())
 }
 
+/// Whether it is lines of addresses and networks.
+fn is_plain(feed: &Feed) -> bool {
+    matches!(feed.format, Format::Plain | Format::FreeText | Format::Firehol { .. })
+}
+
 /// Megabytes a second of one core.
 pub(crate) struct Parsing {
     pub(crate) bytes: u64,
@@ -27,11 +32,10 @@ pub(crate) struct Parsing {
 
 /// The plain lists, which are lines of addresses and networks, read by both from memory.
 pub(crate) fn parsing(input: &Input, rounds: usize) -> Parsing {
-    let plain = |feed: &Feed| matches!(feed.format, Format::Plain | Format::FreeText);
     let feeds: Vec<(Feed, Vec<u8>)> = input
         .feeds()
         .into_iter()
-        .filter(plain)
+        .filter(is_plain)
         .map(|feed| {
             let content = std::fs::read(path_of(&feed)).unwrap();
             (feed, content)
@@ -122,7 +126,7 @@ pub(crate) fn refreshes(input: &Input) -> Refreshes {
             let limits = ParseLimits::default();
             // Formats are not a peer's business: it gets the networks as text.
             let mut reader = BufReader::new(std::fs::File::open(path_of(feed)).unwrap());
-            if matches!(feed.format, Format::Plain | Format::FreeText) {
+            if is_plain(feed) {
                 let content = std::fs::read(path_of(feed)).unwrap();
                 for net in read_plainly(&content) {
                     if let IpNet::V4(net) = net {
@@ -145,7 +149,7 @@ pub(crate) fn refreshes(input: &Input) -> Refreshes {
     let first = refresh(&RefreshOptions::default());
     let unchanged = refresh(&RefreshOptions::default());
     let size = |feed: &&Feed| std::fs::metadata(path_of(feed)).unwrap().len();
-    let plain = || feeds.iter().filter(|feed| feed.format == Format::Plain);
+    let plain = || feeds.iter().filter(|feed| is_plain(feed));
     add_line(&path_of(plain().max_by_key(size).unwrap()));
     let one_changed = refresh(&RefreshOptions::default());
     add_line(&path_of(plain().min_by_key(size).unwrap()));

@@ -90,6 +90,23 @@ pub(crate) fn sample_builder(dir: &Path, tier: &str) -> artif_core::EngineBuilde
     builder
 }
 
+/// `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014), with a seed.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % limit as u64).unwrap()
+    }
+}
+
 /// The networks in a file by the plainest possible reading: words, URLs cut to their host.
 pub(crate) fn naive_networks(path: &Path) -> BTreeSet<Prefix> {
     let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();

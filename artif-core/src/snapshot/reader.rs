@@ -151,10 +151,12 @@ impl Snapshot {
     }
 
     /// The records of many canonical addresses.
-    pub(crate) fn lookup_lanes(&self, lanes: &Lanes, records: &mut [Record; LANES]) {
-        let ids = self.index.lookup_lanes(self.bytes(), lanes);
-        for (record, id) in records.iter_mut().zip(ids) {
-            *record = self.record(id);
+    pub(crate) fn lookup_lanes<'a>(&'a self, lanes: &Lanes, records: &mut [&'a Record; LANES]) {
+        let bytes = self.bytes();
+        for (record, id) in records.iter_mut().zip(self.index.lookup_lanes(bytes, lanes)) {
+            let at = self.records.wrapping_add(size_of::<Record>().wrapping_mul(id as usize));
+            let row = bytes.get(at..).and_then(|rest| Record::ref_from_prefix(rest).ok());
+            *record = row.map_or(&Record::UNKNOWN, |(row, _)| row);
         }
     }
 
@@ -178,6 +180,10 @@ impl Snapshot {
     #[inline]
     pub(crate) fn standing(&self, record: &Record) -> Standing {
         let number = record.standing.get() as usize;
+        // Most addresses are in no feed, and then nothing needs to be read.
+        if number == 0 {
+            return Standing::NOTHING;
+        }
         let at = self.standings.start.wrapping_add(size_of::<Standing>().wrapping_mul(number));
         let row = self.bytes().get(at..).and_then(|rest| rest.first_chunk());
         row.map_or(Standing::NOTHING, |row: &[u8; size_of::<Standing>()]| {

@@ -50,12 +50,6 @@ impl Flat<'_> {
         for (value, address) in values.iter_mut().zip(addresses) {
             *value = self.enter(*address);
         }
-        let mut leaves = [0; LANES];
-        for ((leaf, value), address) in leaves.iter_mut().zip(&*values).zip(addresses) {
-            *leaf = self.lines.leaf(*value, *address as u16);
-        }
-        for ((value, leaf), address) in values.iter_mut().zip(&leaves).zip(addresses) {
-            *value = self.lines.value(*value, *leaf, *address as u16);
-        }
+        self.lines.follow_lanes(values, |lane| addresses.get(lane).map_or(0, |a| *a as u16));
     }
 }
