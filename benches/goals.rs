@@ -41,7 +41,7 @@ fn ratios(tables: &[Vec<Row>], peer: &str, ours: &str, which: [usize; 2]) -> Vec
 
 fn main() {
     let input = Input::load();
-    let (engine, reader) = input.engine_with(IndexTier::Flat);
+    let (_engine, reader) = input.engine_with(IndexTier::Flat);
     let pinned = reader.pin();
     let geo = Geo::open(&input);
     let peers = Peers::new(&input, &geo);
@@ -117,12 +117,16 @@ fn main() {
     let [one, two] = threads::alone_and_together(web, |ip| ours::pinned(&pinned, ip), 7);
     line("two threads, times one", &[1.9], &[2.0 * one / two], false);
     let list = &questions[0].1[..20_000];
-    let swapped = threads::swapped(&engine, &reader, list, 100);
+    let swapped = threads::swapped(&input, list, 5);
     line(
-        "exchanges under load: slowest lookup (us) / wrong answers",
+        "publishing under load: slowest lookup (us) / wrong answers",
         &[10.0, 0.0],
         &[swapped.slowest, swapped.wrong as f64],
         true,
+    );
+    println!(
+        "{:58}{:>50.1}",
+        "    slowest while nothing is published", swapped.slowest_undisturbed
     );
 
     let (_compact, _) = input.engine_with(IndexTier::Compact);

@@ -12,7 +12,7 @@ use support::{Input, ours, queries, threads};
 
 fn main() {
     let input = Input::load();
-    let (engine, reader) = input.engine_with(IndexTier::Flat);
+    let (_engine, reader) = input.engine_with(IndexTier::Flat);
     println!(
         "\nns of processor time a lookup in one thread, and in each of two; times one thread's rate"
     );
@@ -29,9 +29,13 @@ fn main() {
         }
     }
     let [(_, list), ..] = queries(&input.networks, 20_000);
-    let swapped = threads::swapped(&engine, &reader, &list, 100);
+    let swapped = threads::swapped(&input, &list, 10);
     println!(
-        "\n{} lookups during {} exchanges: slowest {:.1} us, all but one of 100,000 below {:.1} us, {} wrong",
-        swapped.lookups, swapped.exchanges, swapped.slowest, swapped.usual, swapped.wrong
+        "\n{} lookups while {} snapshots were published: slowest {:.1} us ({:.1} us undisturbed), {} wrong",
+        swapped.lookups,
+        swapped.snapshots,
+        swapped.slowest,
+        swapped.slowest_undisturbed,
+        swapped.wrong
     );
 }

@@ -161,7 +161,7 @@ impl Answers {
             }
         }
         match current(dir) {
-            Ok(path) if path != seen.snapshot => match path.as_deref().map(Snapshot::open) {
+            Ok(path) if path != seen.snapshot => match path.as_deref().map(opened) {
                 Some(Ok(snapshot)) => {
                     self.exchange_snapshot(snapshot);
                     seen.snapshot = path;
@@ -179,7 +179,6 @@ impl Answers {
     }
 
     pub(crate) fn exchange_snapshot(&self, snapshot: Snapshot) {
-        snapshot.check_names();
         self.drop_retired();
         let snapshot = Arc::new(snapshot);
         let old = Arc::clone(&self.view.load().snapshot);
@@ -207,6 +206,13 @@ impl Answers {
         });
         self.version.fetch_add(1, Ordering::Release);
     }
+}
+
+/// Opens a snapshot and makes it ready for lookups.
+fn opened(path: &Path) -> Result<Snapshot> {
+    let snapshot = Snapshot::open(path)?;
+    snapshot.warm()?;
+    Ok(snapshot)
 }
 
 fn sign(metadata: &Metadata) -> (SystemTime, u64, u64) {

@@ -16,6 +16,9 @@ pub(crate) const CHECK: &str = "ours, check";
 pub(crate) const PINNED: &str = "ours, pinned check";
 pub(crate) const BATCH: &str = "ours, check_into";
 
+/// Rows of a batch, whose columns are used again by the next.
+const AT_A_TIME: usize = 1024;
+
 pub(crate) fn find(rows: &[Row], name: &str) -> [f64; 2] {
     rows.iter().find(|row| row.0 == name).unwrap().1
 }
@@ -65,7 +68,7 @@ pub(crate) fn full_verdicts(
     reader: &Reader,
     pinned: &Pinned,
 ) -> Vec<Row> {
-    let mut batch = Batch::new(list.len());
+    let mut batch = Batch::new(AT_A_TIME);
     run(
         rounds,
         list.len(),
@@ -75,7 +78,9 @@ pub(crate) fn full_verdicts(
             pair(TUNED, both(list, |ip| peers.tuned(ip))),
             pair(CHECK, both(list, |ip| ours::check(reader, ip))),
             pair(PINNED, both(list, |ip| ours::pinned(pinned, ip))),
-            alone(BATCH, || batch.ask(pinned, Addresses::V4(list))),
+            alone(BATCH, || {
+                list.chunks(AT_A_TIME).map(|list| batch.ask(pinned, Addresses::V4(list))).sum()
+            }),
         ],
     )
 }
@@ -86,14 +91,16 @@ pub(crate) fn full_verdicts6(
     peers: &Peers<'_>,
     pinned: &Pinned,
 ) -> Vec<Row> {
-    let mut batch = Batch::new(list.len());
+    let mut batch = Batch::new(AT_A_TIME);
     run(
         rounds,
         list.len(),
         vec![
             pair(COMMON, both(list, |ip| peers.common6(ip))),
             pair(PINNED, both(list, |ip| ours::pinned6(pinned, ip))),
-            alone(BATCH, || batch.ask(pinned, Addresses::V6(list))),
+            alone(BATCH, || {
+                list.chunks(AT_A_TIME).map(|list| batch.ask(pinned, Addresses::V6(list))).sum()
+            }),
         ],
     )
 }

@@ -102,8 +102,6 @@ pub(crate) struct Refreshes {
     pub(crate) one_changed: (RefreshReport, Cost),
     /// A small one.
     pub(crate) one_small: (RefreshReport, Cost),
-    /// All documents read anew though nothing changed.
-    pub(crate) forced: (RefreshReport, Cost),
 }
 
 pub(crate) fn refreshes(input: &Input) -> Refreshes {
@@ -154,10 +152,7 @@ pub(crate) fn refreshes(input: &Input) -> Refreshes {
     let one_changed = refresh(&RefreshOptions::default());
     add_line(&path_of(plain().min_by_key(size).unwrap()));
     let one_small = refresh(&RefreshOptions::default());
-    let mut options = RefreshOptions::default();
-    options.force = true;
-    let forced = refresh(&options);
-    Refreshes { peers, first, unchanged, one_changed, one_small, forced }
+    Refreshes { peers, first, unchanged, one_changed, one_small }
 }
 
 fn add_line(path: &Path) {
@@ -166,7 +161,7 @@ fn add_line(path: &Path) {
     std::fs::write(path, text).unwrap();
 }
 
-fn engine_of(input: &Input, feeds: &[Feed], data: &Path) -> Engine {
+pub(crate) fn engine_of(input: &Input, feeds: &[Feed], data: &Path) -> Engine {
     let mut config = artif_core::Config::default();
     config.geo.asn = Some(input.asn.clone());
     config.geo.country = Some(input.country.clone());

@@ -61,12 +61,14 @@ pub(crate) fn resident(data: &Path, list: &[u32], list6: &[u128]) -> u64 {
     let maps = std::fs::read_to_string("/proc/self/smaps").unwrap_or_default();
     let data = data.canonicalize().unwrap();
     let mut of_snapshot = false;
+    // The engine that made it has mapped it too, which is the same memory once more.
     let mut total = 0;
     for line in maps.lines() {
         if line.contains('/') {
             of_snapshot = line.contains(data.to_str().unwrap()) && line.contains("snapshot-");
         } else if let Some(size) = line.strip_prefix("Rss:").filter(|_| of_snapshot) {
-            total += size.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024;
+            let size = size.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024;
+            total = total.max(size);
         }
     }
     if total > 0 {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use memmap2::Mmap;
@@ -41,7 +42,8 @@ pub(crate) struct Snapshot {
     names: Range<usize>,
     /// Set once they are known to be UTF-8.
     names_are_text: AtomicBool,
-    meta: Meta,
+    /// Decoded when it is first needed: that takes longer than everything else about opening.
+    meta: OnceLock<Meta>,
     path: PathBuf,
 }
 
@@ -89,9 +91,6 @@ impl Snapshot {
             path: path.to_owned(),
             reason: "its index is missing or damaged".to_owned(),
         })?;
-        let meta = serde_json::from_slice(sections.get(bytes, Section::Meta)).map_err(|error| {
-            Error::Snapshot { path: path.to_owned(), reason: format!("its description: {error}") }
-        })?;
         Ok(Self {
             index,
             records: sections.range(Section::Records).start,
@@ -102,7 +101,7 @@ impl Snapshot {
             names_are_text: AtomicBool::new(false),
             backing,
             sections,
-            meta,
+            meta: OnceLock::new(),
             path: path.to_owned(),
         })
     }
@@ -111,8 +110,35 @@ impl Snapshot {
         self.sections.header()
     }
 
+    #[inline]
     pub(crate) fn meta(&self) -> &Meta {
-        &self.meta
+        self.meta.get_or_init(|| {
+            self.read_meta().unwrap_or_else(|error| {
+                // Its checksum fits, so it is another build's.
+                tracing::error!(%error, "answers come without the names of feeds");
+                Meta::default()
+            })
+        })
+    }
+
+    fn read_meta(&self) -> Result<Meta> {
+        let text = self.sections.get(self.bytes(), Section::Meta);
+        serde_json::from_slice(text).map_err(|error| Error::Snapshot {
+            path: self.path.clone(),
+            reason: format!("its description: {error}"),
+        })
+    }
+
+    /// Does beforehand what would hold up the first lookups.
+    ///
+    /// Errors: where the description cannot be read.
+    pub(crate) fn warm(&self) -> Result<()> {
+        self.check_names();
+        if self.meta.get().is_none() {
+            let meta = self.read_meta()?;
+            self.meta.get_or_init(|| meta);
+        }
+        Ok(())
     }
 
     /// Its file; `None` in memory.
@@ -223,7 +249,7 @@ impl Snapshot {
 
     /// Reads all names of organisations, so that lookups need not check them one by one. Not done
     /// on opening because it takes longer than everything else there.
-    pub(crate) fn check_names(&self) {
+    fn check_names(&self) {
         let names = self.bytes().get(self.names.clone()).unwrap_or_default();
         self.names_are_text.store(std::str::from_utf8(names).is_ok(), Ordering::Release);
     }
@@ -249,7 +275,7 @@ impl Snapshot {
         match address {
             IpAddr::V4(v4) => {
                 let keys = self.rows::<U64>(Section::Listed4);
-                for length in (0..=32).filter(|l| self.meta.lengths4 >> l & 1 == 1) {
+                for length in (0..=32).filter(|l| self.meta().lengths4 >> l & 1 == 1) {
                     let Some(prefix) = Prefix4::new(v4.to_bits(), length) else { continue };
                     if let Ok(at) = keys.binary_search_by_key(&prefix.packed(), |key| key.get()) {
                         self.push_listings(
@@ -264,7 +290,7 @@ impl Snapshot {
             IpAddr::V6(v6) => {
                 let keys = self.rows::<Prefix6Row>(Section::Listed6);
                 let has = |l: u8| {
-                    self.meta
+                    self.meta()
                         .lengths6
                         .get(usize::from(l) / 64)
                         .is_some_and(|w| w >> (l % 64) & 1 == 1)
