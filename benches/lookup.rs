@@ -13,8 +13,9 @@ use std::path::Path;
 
 use artif_core::config::IndexTier;
 use artif_core::{Addresses, Pinned, Reader};
+use support::contest::{self, Row, alone, pair};
 use support::ours::{self, Batch};
-use support::{Input, Pass, both, dependent, independent, nanoseconds, queries, queries6};
+use support::{Input, both, independent, queries, queries6};
 
 const ROUNDS: usize = 7;
 const QUESTIONS: usize = 100_000;
@@ -38,104 +39,88 @@ fn table() {
         let pinned = &reader.pin();
         println!("\n{tier:?} index, IPv4; ns a question, independent / dependent");
         let questions = queries(&input.networks, QUESTIONS);
-        let header = questions.each_ref().map(|(name, _)| *name);
-        let rows = questions.each_ref().map(|(_, list)| v4(&reader, pinned, list));
-        show(&header, &rows);
+        header(&questions);
+        contest::show(&questions.each_ref().map(|(_, list)| v4(&reader, pinned, list)));
     }
     let (_engine, reader) = input.engine_with(IndexTier::Flat);
     let pinned = &reader.pin();
     println!("\nIPv6");
     let questions = queries6(&input.networks6, QUESTIONS);
-    let header = questions.each_ref().map(|(name, _)| *name);
-    let rows = questions.each_ref().map(|(_, list)| v6(pinned, list));
-    show(&header, &rows);
+    header(&questions);
+    contest::show(&questions.each_ref().map(|(_, list)| v6(pinned, list)));
 }
 
-type Named<'a> = (&'static str, [Pass<'a>; 2]);
-
-fn none() -> Pass<'static> {
-    Box::new(|| 0)
+fn header<T>(questions: &[(&str, T)]) {
+    print!("{:26}", "");
+    for (name, _) in questions {
+        print!("{name:>20}");
+    }
+    println!();
 }
 
-fn measured(contestants: Vec<Named<'_>>) -> Vec<(&'static str, [f64; 2])> {
-    let (names, passes): (Vec<_>, Vec<_>) = contestants.into_iter().unzip();
-    let mut passes: Vec<Pass<'_>> = passes.into_iter().flatten().collect();
-    let times = nanoseconds(ROUNDS, QUESTIONS, &mut passes);
-    names.into_iter().zip(times.chunks(2).map(|pair| [pair[0], pair[1]])).collect()
-}
-
-fn v4(reader: &Reader, pinned: &Pinned, list: &[u32]) -> Vec<(&'static str, [f64; 2])> {
+fn v4(reader: &Reader, pinned: &Pinned, list: &[u32]) -> Vec<Row> {
     let mut batches: [Batch; 5] = std::array::from_fn(|_| Batch::new(QUESTIONS));
     let [whole, parts, gates, texts, packed] = &mut batches;
-    let text: Vec<String> = list.iter().map(|ip| ours::v4(*ip).to_string()).collect();
-    let text: Vec<&str> = text.iter().map(String::as_str).collect();
-    let bytes = text.concat();
-    let mut offsets = vec![0_i32];
-    offsets.extend(text.iter().scan(0, |end, text| {
-        *end += text.len() as i32;
-        Some(*end)
-    }));
-    measured(vec![
-        ("check", both(list, |ip| ours::check(reader, ip))),
-        ("pinned check", both(list, |ip| ours::pinned(pinned, ip))),
-        ("pinned gate", both(list, |ip| ours::gate(pinned, ip))),
-        (
-            "pinned gate, text",
-            [
-                Box::new(|| {
-                    text.iter().fold(0_u64, |sum, text| {
-                        sum.wrapping_add(ours::gate_of(pinned, artif_core::address(text).unwrap()))
-                    })
-                }),
-                none(),
-            ],
-        ),
-        ("check_into", [Box::new(|| whole.ask(pinned, Addresses::V4(list))), none()]),
-        (
-            "check_into, 64 at a time",
-            [
-                Box::new(|| {
-                    let parts = list.chunks(64).map(|list| parts.ask(pinned, Addresses::V4(list)));
-                    parts.sum()
-                }),
-                none(),
-            ],
-        ),
-        ("score and verdict only", [Box::new(|| gates.gate(pinned, Addresses::V4(list))), none()]),
-        ("check_into, texts", [Box::new(|| texts.ask(pinned, Addresses::Text(&text))), none()]),
-        (
-            "check_into, Arrow text",
-            [
-                Box::new(|| {
-                    let addresses = Addresses::Packed { text: bytes.as_bytes(), offsets: &offsets };
-                    packed.ask(pinned, addresses)
-                }),
-                none(),
-            ],
-        ),
-        ("parse text", [Box::new(|| parse(&text)), none()]),
-        ("parse text, std", [Box::new(|| parse_std(&text)), none()]),
-    ])
+    let (bytes, offsets) = packed_text(list.iter().map(|ip| ours::v4(*ip)));
+    let text = unpacked(&bytes, &offsets);
+    let text = &text[..];
+    let gate_text = |text: &str| ours::gate_of(pinned, artif_core::address(text).unwrap());
+    contest::run(
+        ROUNDS,
+        QUESTIONS,
+        vec![
+            pair("check", both(list, |ip| ours::check(reader, ip))),
+            pair("pinned check", both(list, |ip| ours::pinned(pinned, ip))),
+            pair("pinned gate", both(list, |ip| ours::gate(pinned, ip))),
+            alone("pinned gate, text", || {
+                text.iter().fold(0, |sum, text| u64::wrapping_add(sum, gate_text(text)))
+            }),
+            alone("check_into", || whole.ask(pinned, Addresses::V4(list))),
+            alone("check_into, 64 at a time", || {
+                list.chunks(64).map(|list| parts.ask(pinned, Addresses::V4(list))).sum()
+            }),
+            alone("score and verdict only", || gates.gate(pinned, Addresses::V4(list))),
+            alone("check_into, texts", || texts.ask(pinned, Addresses::Text(text))),
+            alone("check_into, Arrow text", || {
+                packed.ask(pinned, Addresses::Packed { text: bytes.as_bytes(), offsets: &offsets })
+            }),
+            alone("parse text", || parse(text)),
+            alone("parse text, std", || parse_std(text)),
+        ],
+    )
 }
 
-fn v6(pinned: &Pinned, list: &[u128]) -> Vec<(&'static str, [f64; 2])> {
+fn v6(pinned: &Pinned, list: &[u128]) -> Vec<Row> {
     let mut batches: [Batch; 2] = std::array::from_fn(|_| Batch::new(QUESTIONS));
     let [whole, texts] = &mut batches;
-    let text: Vec<String> = list.iter().map(|ip| ours::v6(*ip).to_string()).collect();
-    let text: Vec<&str> = text.iter().map(String::as_str).collect();
-    measured(vec![
-        (
-            "pinned check",
-            [
-                independent(list, |ip| ours::pinned6(pinned, ip)),
-                dependent(list, |ip| ours::pinned6(pinned, ip)),
-            ],
-        ),
-        ("check_into", [Box::new(|| whole.ask(pinned, Addresses::V6(list))), none()]),
-        ("check_into, texts", [Box::new(|| texts.ask(pinned, Addresses::Text(&text))), none()]),
-        ("parse text", [Box::new(|| parse(&text)), none()]),
-        ("parse text, std", [Box::new(|| parse_std(&text)), none()]),
-    ])
+    let (bytes, offsets) = packed_text(list.iter().map(|ip| ours::v6(*ip)));
+    let text = unpacked(&bytes, &offsets);
+    let text = &text[..];
+    contest::run(
+        ROUNDS,
+        QUESTIONS,
+        vec![
+            pair("pinned check", both(list, |ip| ours::pinned6(pinned, ip))),
+            alone("check_into", || whole.ask(pinned, Addresses::V6(list))),
+            alone("check_into, texts", || texts.ask(pinned, Addresses::Text(text))),
+            alone("parse text", || parse(text)),
+            alone("parse text, std", || parse_std(text)),
+        ],
+    )
+}
+
+/// Texts in one buffer, as Arrow has them.
+fn packed_text(list: impl Iterator<Item = IpAddr>) -> (String, Vec<i32>) {
+    let (mut bytes, mut offsets) = (String::new(), vec![0]);
+    for ip in list {
+        bytes += &ip.to_string();
+        offsets.push(bytes.len() as i32);
+    }
+    (bytes, offsets)
+}
+
+fn unpacked<'a>(bytes: &'a str, offsets: &[i32]) -> Vec<&'a str> {
+    offsets.windows(2).map(|pair| &bytes[pair[0] as usize..pair[1] as usize]).collect()
 }
 
 fn low(ip: IpAddr) -> u64 {
@@ -151,22 +136,6 @@ fn parse(texts: &[&str]) -> u64 {
 
 fn parse_std(texts: &[&str]) -> u64 {
     texts.iter().fold(0, |sum: u64, text| sum.wrapping_add(low(text.parse().unwrap())))
-}
-
-fn show(header: &[&str], columns: &[Vec<(&'static str, [f64; 2])>]) {
-    print!("{:26}", "");
-    header.iter().for_each(|name| print!("{name:>20}"));
-    println!();
-    for (at, (name, _)) in columns[0].iter().enumerate() {
-        print!("{name:26}");
-        for column in columns {
-            let [independent, dependent] = column[at].1;
-            let dependent =
-                if dependent < 0.1 { String::new() } else { format!(" / {dependent:.1}") };
-            print!("{:>20}", format!("{independent:.1}{dependent}"));
-        }
-        println!();
-    }
 }
 
 /// Leaves a folder for [`count_instructions`], which is too slow to make one.
@@ -188,8 +157,8 @@ fn count_instructions(folder: &Path, way: &str, count: usize) {
     let reader = Reader::open(folder).unwrap();
     let pinned = reader.pin();
     let list = &list[..list.len().min(count)];
-    let text: Vec<String> = list.iter().map(|ip| ours::v4(*ip).to_string()).collect();
-    let text: Vec<&str> = text.iter().map(String::as_str).collect();
+    let (bytes, offsets) = packed_text(list.iter().map(|ip| ours::v4(*ip)));
+    let text = unpacked(&bytes, &offsets);
     let mut batch = Batch::new(list.len());
     // Starting and ending cost the same for every way; "nothing" says how much.
     let sum = match way {

@@ -18,15 +18,12 @@
 
 mod support;
 
-use artif_core::{Addresses, Reader, ReputationEngine};
-use support::ours::{self, Batch, v4};
-use support::peers::{Geo, Hashed, Peers};
-use support::{Input, Pass, both, nanoseconds, queries};
+use support::contest::{self, COMMON, PINNED, TUNED};
+use support::peers::{Geo, Peers};
+use support::{Input, queries};
 
 const ROUNDS: usize = 5;
 const QUESTIONS: usize = 200_000;
-/// The row that others are compared with.
-const OURS: usize = 4;
 
 fn main() {
     let input = Input::load();
@@ -37,71 +34,29 @@ fn main() {
     let (_engine, reader) = input.engine();
     let pinned = reader.pin();
     let geo = Geo::open(&input);
-    let peers = &Peers::new(&input, &geo);
+    let peers = Peers::new(&input, &geo);
     let questions = queries(&input.networks, QUESTIONS);
-    agree(&reader, &peers.hashed, &questions);
+    contest::agree(&reader, &peers.hashed, &questions);
 
     println!("\nns a question, independent / dependent");
-    println!("{:26}{:>17}{:>25}{:>25}", "", "uniform", "hits", "web");
-    let mut rows: Vec<(&str, Vec<[f64; 2]>)> = Vec::new();
-    for (_, list) in &questions {
-        let mut batch = Batch::new(QUESTIONS);
-        let contestants: Vec<(&str, [Pass<'_>; 2])> = vec![
-            ("prefix-trie + maxminddb", both(list, |ip| peers.common(ip))),
-            ("HashMap + maxminddb", both(list, |ip| peers.hash_map(ip))),
-            ("poptrie + cache", both(list, |ip| peers.tuned(ip))),
-            ("ours, check", both(list, |ip| ours::check(&reader, ip))),
-            ("ours, pinned", both(list, |ip| ours::pinned(&pinned, ip))),
-            ("ours, pinned gate", both(list, |ip| ours::gate(&pinned, ip))),
-            (
-                "ours, check_into",
-                [Box::new(|| batch.ask(&pinned, Addresses::V4(list))), Box::new(|| 0)],
-            ),
-            ("lpm: prefix-trie cover", both(list, |ip| peers.cover(ip))),
-            ("lpm: HashMap + sorted", both(list, |ip| peers.hashed(ip))),
-            ("lpm: poptrie", both(list, |ip| peers.popped(ip))),
-        ];
-        let (names, passes): (Vec<_>, Vec<_>) = contestants.into_iter().unzip();
-        let mut passes: Vec<Pass<'_>> = passes.into_iter().flatten().collect();
-        let times = nanoseconds(ROUNDS, list.len(), &mut passes);
-        rows.resize_with(names.len(), || ("", Vec::new()));
-        for ((row, name), times) in rows.iter_mut().zip(names).zip(times.chunks(2)) {
-            row.0 = name;
-            row.1.push([times[0], times[1]]);
-        }
+    print!("{:26}", "");
+    for (name, _) in &questions {
+        print!("{name:>20}");
     }
-    for (name, row) in &rows {
-        print!("{name:26}");
-        for [independent, dependent] in row {
-            let dependent =
-                if *dependent < 0.1 { "-".to_owned() } else { format!("{dependent:.1}") };
-            print!("{independent:>14.1} / {dependent:<8}");
+    println!();
+    let verdicts = questions
+        .each_ref()
+        .map(|(_, list)| contest::full_verdicts(ROUNDS, list, &peers, &reader, &pinned));
+    contest::show(&verdicts);
+    let parts = questions.each_ref().map(|(_, list)| contest::parts(ROUNDS, list, &peers, &pinned));
+    contest::show(&parts);
+    println!("\nhow many times faster {PINNED:?} is than");
+    for peer in [COMMON, "HashMap + maxminddb", TUNED] {
+        print!("{peer:26}");
+        for rows in &verdicts {
+            let (theirs, own) = (contest::find(rows, peer), contest::find(rows, PINNED));
+            print!("{:>20}", format!("{:.1} / {:.1}", theirs[0] / own[0], theirs[1] / own[1]));
         }
         println!();
-    }
-    println!("\nours, pinned, is times faster than");
-    for (name, row) in rows.iter().take(OURS) {
-        print!("{name:26}");
-        for (theirs, own) in row.iter().zip(&rows[OURS].1) {
-            print!("{:>13.1}x / {:<7}", theirs[0] / own[0], format!("{:.1}x", theirs[1] / own[1]));
-        }
-        println!();
-    }
-}
-
-/// All of them answer the same, or the comparison would be of nothing. Where special-purpose
-/// addresses are concerned only ours says "not applicable", whatever a wide network around says.
-fn agree(reader: &Reader, hashed: &Hashed, questions: &[(&str, Vec<u32>); 3]) {
-    for (_, list) in questions {
-        for ip in list.iter().step_by(37) {
-            let answer = reader.check(v4(*ip));
-            if answer.special_purpose().is_none() {
-                assert_eq!(
-                    answer.feeds().count() as u32,
-                    hashed.get(*ip).count_ones(),
-                    "{answer:?}"
-                );
-            }
-        }
     }
 }

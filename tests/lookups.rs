@@ -1,15 +1,17 @@
 //! Every way to ask gives the same answer.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::float_cmp, reason = "tests")]
 
+mod support;
+
 use std::net::{IpAddr, Ipv6Addr};
 
 use artif_core::ledger::{Override, OverrideAction};
 use artif_core::{
-    Addresses, AnswerColumns, Config, Engine, Feed, Gate, Pinned, RefreshOptions, Reputation,
-    ReputationEngine, Verdict,
+    Addresses, AnswerColumns, Engine, Gate, Pinned, RefreshOptions, Reputation, ReputationEngine,
+    Verdict,
 };
+use support::sample_engine;
 
-const LISTED: &str = "93.184.216.0/24\n93.184.216.34\n8.8.0.0/16\n2001:470::/32\n2a00:1450::5\n";
 const ASKED: [&str; 15] = [
     "93.184.216.34",
     "93.184.216.35",
@@ -27,25 +29,6 @@ const ASKED: [&str; 15] = [
     "255.255.255.255",
     "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
 ];
-
-fn engine(tier: &str) -> (tempfile::TempDir, Engine) {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("a.txt"), LISTED).unwrap();
-    std::fs::write(dir.path().join("b.txt"), "93.184.216.34\n").unwrap();
-    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data");
-    let config = format!(
-        "[snapshot]\nindex = '{tier}'\n\
-         [geo]\nasn = '{samples}/sample-asn.mmdb'\ncountry = '{samples}/sample-country.mmdb'"
-    );
-    let mut builder = Engine::builder().config(Config::from_toml(&config).unwrap()).in_memory();
-    for name in ["a", "b"] {
-        let url = format!("file:{}", dir.path().join(name).with_extension("txt").display());
-        builder = builder.feed(Feed::new(name, &url).unwrap());
-    }
-    let engine = builder.build().unwrap();
-    engine.refresh(&RefreshOptions::default()).unwrap();
-    (dir, engine)
-}
 
 /// One row of every column.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -125,7 +108,7 @@ fn override_of(network: &str, action: OverrideAction) -> Override {
 #[test]
 fn single_pinned_and_columns_agree_in_both_tiers() {
     for tier in ["flat", "compact"] {
-        let (_dir, engine) = engine(tier);
+        let (_dir, engine) = sample_engine(tier);
         engine.add_override(override_of("8.8.8.8", OverrideAction::Allow)).unwrap();
         engine.add_override(override_of("2001:470::/64", OverrideAction::Block)).unwrap();
         let pinned = engine.pin();
@@ -171,7 +154,7 @@ fn single_pinned_and_columns_agree_in_both_tiers() {
 
 #[test]
 fn every_number_of_addresses_in_every_mixture() {
-    let (_dir, engine) = engine("flat");
+    let (_dir, engine) = sample_engine("flat");
     let pinned = engine.pin();
     let ips: Vec<IpAddr> = (0..200)
         .map(|i: u32| match i % 7 {
@@ -190,7 +173,7 @@ fn every_number_of_addresses_in_every_mixture() {
 
 #[test]
 fn what_is_no_address_is_marked_and_counted() {
-    let (_dir, engine) = engine("flat");
+    let (_dir, engine) = sample_engine("flat");
     let pinned = engine.pin();
     let texts = ["93.184.216.34", "", "1.2.3", "2001:470::1", "fe80::1%eth0"];
     let table = Table::asked(&pinned, Addresses::Text(&texts), 3);
@@ -212,7 +195,7 @@ fn what_is_no_address_is_marked_and_counted() {
 
 #[test]
 fn columns_of_another_length_are_refused_untouched() {
-    let (_dir, engine) = engine("flat");
+    let (_dir, engine) = sample_engine("flat");
     let (mut scores, mut verdicts) = ([1.5; 3], [9; 2]);
     let mut columns = AnswerColumns::new().score(&mut scores).verdict(&mut verdicts);
     let error = engine.check_into(Addresses::V4(&[1, 2, 3]), &mut columns).unwrap_err();
@@ -244,7 +227,7 @@ fn engines_of_other_makers_answer_into_columns_too() {
             self.0.status()
         }
     }
-    let (_dir, engine) = engine("flat");
+    let (_dir, engine) = sample_engine("flat");
     let pinned = engine.pin();
     let mut texts: Vec<&str> = ASKED.repeat(9);
     texts[70] = "no address";
@@ -263,7 +246,7 @@ fn engines_of_other_makers_answer_into_columns_too() {
 
 #[test]
 fn a_pinned_handle_stays_as_it_was_until_renewed() {
-    let (dir, engine) = engine("flat");
+    let (dir, engine) = sample_engine("flat");
     let ip = "203.1.2.3".parse().unwrap();
     let mut pinned = engine.pin();
     let old = pinned.clone();

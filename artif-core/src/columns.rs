@@ -392,13 +392,14 @@ impl<'a> AnswerColumns<'a> {
     ) -> Result<usize> {
         self.fits(addresses.len())?;
         let mut lanes = Lanes::new();
-        let mut chunk = Chunk::new();
         let mut bad = 0;
         for from in (0..addresses.len()).step_by(LANES) {
             addresses.load(from, &mut lanes);
+            bad += lanes.bad().count_ones() as usize;
+            let mut records = [Record::UNKNOWN; LANES];
+            let mut chunk = Chunk::new();
             chunk.no_address = lanes.bad();
-            bad += chunk.no_address.count_ones() as usize;
-            let columns = chunk.records.iter_mut().zip(&mut chunk.verdicts);
+            let columns = records.iter_mut().zip(&mut chunk.verdicts);
             let columns = columns.zip(chunk.standings.iter_mut().zip(&mut chunk.listed));
             for (lane, ((record, verdict), (standing, listed))) in columns.enumerate() {
                 let Some(address) = lanes.address(lane) else { continue };
@@ -406,8 +407,9 @@ impl<'a> AnswerColumns<'a> {
                 *record = *answer.record();
                 *verdict = answer.verdict() as u8;
                 *standing = answer.standing();
-                *listed = u16::try_from(answer.feeds().count()).unwrap_or(u16::MAX);
+                *listed = u16::try_from(answer.feeds().len()).unwrap_or(u16::MAX);
             }
+            chunk.records = records.each_ref();
             self.put(from, lanes.len(), &mut chunk);
         }
         Ok(bad)
@@ -421,7 +423,7 @@ impl<'a> AnswerColumns<'a> {
     }
 
     /// Writes the first `count` rows of a chunk to the places from `from` on.
-    fn put(&mut self, from: usize, count: usize, chunk: &mut Chunk) {
+    fn put(&mut self, from: usize, count: usize, chunk: &mut Chunk<'_>) {
         let mut scores = [0.0; LANES];
         for (score, record) in scores.iter_mut().zip(&chunk.records) {
             *score = record.score.get();
@@ -435,9 +437,9 @@ impl<'a> AnswerColumns<'a> {
         write(&mut self.verdict, from, count, &chunk.verdicts, |verdict| *verdict);
         let records = &chunk.records;
         write(&mut self.state, from, count, records, |record| record.state() as u8);
-        write(&mut self.asn, from, count, records, Record::asn_number);
-        write(&mut self.country, from, count, records, Record::country_letters);
-        write(&mut self.organisation, from, count, records, Record::organisation_place);
+        write(&mut self.asn, from, count, records, |record| record.asn_number());
+        write(&mut self.country, from, count, records, |record| record.country_letters());
+        write(&mut self.organisation, from, count, records, |record| record.organisation_place());
         let standings = &chunk.standings;
         write(&mut self.feed_set, from, count, standings, |standing| standing.feeds.get());
         write(&mut self.label_set, from, count, standings, |standing| standing.labels.get());
@@ -461,8 +463,8 @@ fn write<R, T>(
 }
 
 /// The rows of as many addresses as are looked up together.
-struct Chunk {
-    records: [Record; LANES],
+struct Chunk<'a> {
+    records: [&'a Record; LANES],
     verdicts: [u8; LANES],
     standings: [Standing; LANES],
     listed: [u16; LANES],
@@ -470,10 +472,10 @@ struct Chunk {
     no_address: u64,
 }
 
-impl Chunk {
+impl Chunk<'_> {
     fn new() -> Self {
         Self {
-            records: [Record::UNKNOWN; LANES],
+            records: [&Record::UNKNOWN; LANES],
             verdicts: [0; LANES],
             standings: [Standing::NOTHING; LANES],
             listed: [0; LANES],
@@ -486,7 +488,7 @@ impl Chunk {
         let columns = self.records.iter_mut().zip(&mut self.verdicts);
         let mut columns = columns.zip(self.standings.iter_mut().zip(&mut self.listed)).zip(scores);
         if let Some((((record, verdict), (standing, listed)), score)) = columns.nth(lane) {
-            *record = Record::UNKNOWN;
+            *record = &Record::UNKNOWN;
             *verdict = AnswerColumns::NO_ADDRESS;
             *standing = Standing::NOTHING;
             *listed = 0;

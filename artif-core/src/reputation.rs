@@ -147,6 +147,7 @@ impl<H: Held> Reputation<H> {
     /// let answer = engine.check("::ffff:8.8.8.8".parse().unwrap());
     /// assert_eq!(answer.ip().to_string(), "8.8.8.8");
     /// ```
+    #[inline]
     pub fn ip(&self) -> IpAddr {
         self.address.ip()
     }
@@ -159,6 +160,7 @@ impl<H: Held> Reputation<H> {
     /// # let answer = engine.check("8.8.8.8".parse().unwrap());
     /// assert_eq!(answer.state(), artif_core::score::State::Unknown);
     /// ```
+    #[inline]
     pub fn state(&self) -> State {
         self.record.state()
     }
@@ -207,6 +209,7 @@ impl<H: Held> Reputation<H> {
     /// # let answer = engine.check("8.8.8.8".parse().unwrap());
     /// assert_eq!(answer.score(), 100.0);
     /// ```
+    #[inline]
     pub fn score(&self) -> f64 {
         self.record.score.get()
     }
@@ -233,6 +236,7 @@ impl<H: Held> Reputation<H> {
     /// # let answer = engine.check("8.8.8.8".parse().unwrap());
     /// assert_eq!(answer.verdict(), artif_core::Verdict::NoAction);
     /// ```
+    #[inline]
     pub fn verdict(&self) -> Verdict {
         self.view().verdict(self.address, &self.record)
     }
@@ -269,6 +273,7 @@ impl<H: Held> Reputation<H> {
     /// # let answer = engine.check("8.8.8.8".parse().unwrap());
     /// assert!(answer.override_entry().is_none());
     /// ```
+    #[inline]
     pub fn override_entry(&self) -> Option<&Override> {
         self.view().decides(self.address)
     }
@@ -293,6 +298,7 @@ impl<H: Held> Reputation<H> {
     /// # let answer = engine.check("8.8.8.8".parse().unwrap());
     /// assert_eq!(answer.asn(), None); // no database yet
     /// ```
+    #[inline]
     pub fn asn(&self) -> Option<u32> {
         self.record.asn()
     }
@@ -305,6 +311,7 @@ impl<H: Held> Reputation<H> {
     /// # let answer = engine.check("8.8.8.8".parse().unwrap());
     /// assert_eq!(answer.country(), None);
     /// ```
+    #[inline]
     pub fn country(&self) -> Option<Country> {
         self.record.country()
     }
@@ -317,10 +324,12 @@ impl<H: Held> Reputation<H> {
     /// # let answer = engine.check("8.8.8.8".parse().unwrap());
     /// assert_eq!(answer.organisation(), None);
     /// ```
+    #[inline]
     pub fn organisation(&self) -> Option<&str> {
         self.view().snapshot.organisation(self.record.organisation_place())
     }
 
+    #[inline]
     pub(crate) fn standing(&self) -> Standing {
         self.view().snapshot.standing(&self.record)
     }
@@ -334,6 +343,7 @@ impl<H: Held> Reputation<H> {
     /// # let answer = engine.check("8.8.8.8".parse().unwrap());
     /// assert_eq!(answer.feeds().len(), 0);
     /// ```
+    #[inline]
     pub fn feeds(&self) -> impl ExactSizeIterator<Item = &SnapshotFeed> {
         self.feed_set(self.standing().feeds.get())
     }
@@ -378,6 +388,7 @@ impl<H: Held> Reputation<H> {
         self.warninglists().any(SnapshotFeed::caps)
     }
 
+    #[inline]
     fn feed_set(&self, set: u32) -> impl ExactSizeIterator<Item = &SnapshotFeed> {
         self.view().feed_set(set)
     }

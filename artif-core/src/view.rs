@@ -79,6 +79,9 @@ pub(crate) struct Answers {
     view: ArcSwap<View>,
     /// Grows after each exchange of the view.
     version: AtomicU64,
+    /// Snapshots that were exchanged for newer ones and may still be in use: the last to let go of one
+    /// unmaps it, which takes longer than a lookup may.
+    retired: Mutex<Vec<Arc<Snapshot>>>,
     /// What the folder looked like when the view was loaded; also serialises loading.
     seen: Mutex<Seen>,
 }
@@ -98,6 +101,7 @@ impl Answers {
             dir: dir.map(Path::to_owned),
             view: ArcSwap::from_pointee(view),
             version: AtomicU64::new(0),
+            retired: Mutex::default(),
             seen: Mutex::new(seen),
         }
     }
@@ -140,6 +144,7 @@ impl Answers {
     /// Takes up what was published since the last call; says whether anything was. What cannot be
     /// read leaves the old view in place.
     pub(crate) fn follow(&self) -> Result<bool> {
+        self.drop_retired();
         let Some(dir) = self.dir.as_deref() else { return Ok(false) };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changed = false;
@@ -156,7 +161,7 @@ impl Answers {
             }
         }
         match current(dir) {
-            Ok(path) if path != seen.snapshot => match path.as_deref().map(Snapshot::open) {
+            Ok(path) if path != seen.snapshot => match path.as_deref().map(opened) {
                 Some(Ok(snapshot)) => {
                     self.exchange_snapshot(snapshot);
                     seen.snapshot = path;
@@ -174,14 +179,22 @@ impl Answers {
     }
 
     pub(crate) fn exchange_snapshot(&self, snapshot: Snapshot) {
-        snapshot.check_names();
+        self.drop_retired();
         let snapshot = Arc::new(snapshot);
+        let old = Arc::clone(&self.view.load().snapshot);
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).push(old);
         self.view.rcu(|old| View {
             snapshot: Arc::clone(&snapshot),
             overlay: Arc::clone(&old.overlay),
             clock: Arc::clone(&old.clock),
         });
         self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Lets go of exchanged snapshots that nobody else uses any more.
+    fn drop_retired(&self) {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
     }
 
     pub(crate) fn exchange_overlay(&self, overlay: Overlay) {
@@ -193,6 +206,13 @@ impl Answers {
         });
         self.version.fetch_add(1, Ordering::Release);
     }
+}
+
+/// Opens a snapshot and makes it ready for lookups.
+fn opened(path: &Path) -> Result<Snapshot> {
+    let snapshot = Snapshot::open(path)?;
+    snapshot.warm()?;
+    Ok(snapshot)
 }
 
 fn sign(metadata: &Metadata) -> (SystemTime, u64, u64) {

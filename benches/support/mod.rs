@@ -1,10 +1,14 @@
 //! What the benches share: input, queries, a clock, a table.
 #![allow(dead_code, reason = "each bench uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a bench")]
+#![allow(clippy::type_complexity, reason = "rows of tables")]
 
+pub(crate) mod contest;
+pub(crate) mod ingest;
+pub(crate) mod open;
 pub(crate) mod ours;
-#[cfg(feature = "geo")]
 pub(crate) mod peers;
+pub(crate) mod threads;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -48,7 +52,7 @@ pub(crate) struct Input {
     pub(crate) asn: PathBuf,
     pub(crate) country: PathBuf,
     catalogue: Option<PathBuf>,
-    made: tempfile::TempDir,
+    pub(crate) made: tempfile::TempDir,
 }
 
 impl Input {
@@ -119,11 +123,16 @@ impl Input {
     }
 
     pub(crate) fn engine_with(&self, tier: IndexTier) -> (Engine, Reader) {
-        let data = self.made.path().join(format!("data-{tier:?}"));
+        let data = self.data(tier);
         // A second one for the same tier finds everything done.
         let engine = self.engine_in(&data, tier);
         let reader = Reader::open(&data).unwrap();
         (engine, reader)
+    }
+
+    /// The folder that [`Self::engine_with`] makes.
+    pub(crate) fn data(&self, tier: IndexTier) -> PathBuf {
+        self.made.path().join(format!("data-{tier:?}"))
     }
 
     pub(crate) fn engine_in(&self, data: &Path, tier: IndexTier) -> Engine {
@@ -197,6 +206,18 @@ pub(crate) fn queries(networks: &[(Prefix4, u128)], count: usize) -> [(&'static 
         })
         .collect();
     [("uniform", uniform), ("hits", hits), ("web", web)]
+}
+
+/// Addresses anywhere in these networks.
+pub(crate) fn addresses_in(networks: &[Prefix6], count: usize) -> Vec<u128> {
+    let mut random = Random::new(44);
+    let mut inside = |prefix: Prefix6| {
+        let low = u128::from(random.next()) << 64 | u128::from(random.next());
+        let free = u128::MAX.checked_shr(u32::from(prefix.len())).unwrap_or(0);
+        prefix.first() | low & free
+    };
+    let mut places = Random::new(45);
+    (0..count).map(|_| inside(networks[places.below(networks.len())])).collect()
 }
 
 /// Questions about IPv6: what feeds list, and addresses anywhere in the space that they list from.

@@ -21,7 +21,7 @@ fn full<H: Held>(answer: &Reputation<H>) -> u64 {
         + answer.score().to_bits()
         + answer.verdict() as u64
         + u64::from(answer.asn().unwrap_or(0))
-        + answer.country().map_or(0, |country| u64::from(country.as_str().as_bytes()[0]))
+        + answer.country().map_or(0, |country| u64::from(country.letters()[0]))
         + answer.organisation().map_or(0, |name| name.len() as u64)
 }
 

@@ -57,6 +57,56 @@ pub(crate) fn refresh(engine: &Engine) -> RefreshReport {
     engine.refresh(&RefreshOptions::default()).unwrap()
 }
 
+/// An engine in memory with two small feeds, `a.txt` and `b.txt` in the folder, and the sample
+/// databases.
+#[cfg(feature = "geo")]
+pub(crate) fn sample_engine(tier: &str) -> (tempfile::TempDir, Engine) {
+    let dir = tempfile::tempdir().unwrap();
+    sample_feeds(dir.path());
+    let engine = sample_builder(dir.path(), tier).in_memory().build().unwrap();
+    refresh(&engine);
+    (dir, engine)
+}
+
+pub(crate) fn sample_feeds(dir: &Path) {
+    let networks = "93.184.216.0/24\n93.184.216.34\n8.8.0.0/16\n2001:470::/32\n2a00:1450::5\n";
+    std::fs::write(dir.join("a.txt"), networks).unwrap();
+    std::fs::write(dir.join("b.txt"), "93.184.216.34\n").unwrap();
+}
+
+/// An engine for the feeds that [`sample_feeds`] wrote.
+#[cfg(feature = "geo")]
+pub(crate) fn sample_builder(dir: &Path, tier: &str) -> artif_core::EngineBuilder {
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data");
+    let config = format!(
+        "[snapshot]\nindex = '{tier}'\n\
+         [geo]\nasn = '{samples}/sample-asn.mmdb'\ncountry = '{samples}/sample-country.mmdb'"
+    );
+    let mut builder = Engine::builder().config(artif_core::Config::from_toml(&config).unwrap());
+    for name in ["a", "b"] {
+        let url = format!("file:{}", dir.join(name).with_extension("txt").display());
+        builder = builder.feed(artif_core::Feed::new(name, &url).unwrap());
+    }
+    builder
+}
+
+/// `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014), with a seed.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % limit as u64).unwrap()
+    }
+}
+
 /// The networks in a file by the plainest possible reading: words, URLs cut to their host.
 pub(crate) fn naive_networks(path: &Path) -> BTreeSet<Prefix> {
     let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();

@@ -26,7 +26,9 @@ impl Follower {
         let stopped = Arc::clone(&stop);
         let dir = answers.dir().unwrap_or(Path::new("")).to_owned();
         let run = move || {
-            answers.load_full().snapshot.check_names();
+            if let Err(error) = answers.load_full().snapshot.warm() {
+                tracing::error!(%error, "answers come without the names of feeds");
+            }
             let mut trouble = None;
             while !stopped.load(Ordering::Acquire) {
                 std::thread::park_timeout(INTERVAL);

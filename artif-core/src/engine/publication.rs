@@ -82,7 +82,9 @@ pub(super) fn publish_if_needed(
     let Some(dir) = shared.dir.as_deref() else {
         let started = Instant::now();
         let compiled = compile(input)?;
-        shared.answers.exchange_snapshot(Snapshot::from_bytes(compiled.bytes)?);
+        let snapshot = Snapshot::from_bytes(compiled.bytes)?;
+        snapshot.warm()?;
+        shared.answers.exchange_snapshot(snapshot);
         done.compile = started.elapsed();
         done.anew = true;
         return Ok(done);

@@ -39,6 +39,16 @@ impl Country {
         letters.iter().all(u8::is_ascii_uppercase).then_some(Self(letters))
     }
 
+    /// The code's two letters, in upper case.
+    ///
+    /// ```
+    /// assert_eq!(artif_core::geo::Country::new("fr").unwrap().letters(), *b"FR");
+    /// ```
+    #[inline]
+    pub fn letters(self) -> [u8; 2] {
+        self.0
+    }
+
     /// The code, in upper case.
     ///
     /// ```

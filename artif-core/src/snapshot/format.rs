@@ -5,7 +5,8 @@
 //! 16  sequence u64             24   created (s) u64          32  file length u64
 //! 40  content hash u64 (XXH3 of everything behind the table)
 //! 48  header hash u64 (XXH3 of bytes 0..48 and of the table) 56  zero
-//! 64  table: {kind u32, zero u32, offset u64, length u64} each; sections start at multiples of 64
+//! 64  table: {kind u32, check u32, offset u64, length u64} each; sections start at multiples of 64
+//!     (check: of the description, which is read long after opening, the lower half of its XXH3)
 //! ```
 
 use std::ops::Range;
@@ -96,7 +97,10 @@ impl Writer {
         let mut table = Vec::with_capacity(ENTRY * self.table.len());
         for (kind, offset, length) in &self.table {
             table.extend_from_slice(&kind.to_le_bytes());
-            table.extend_from_slice(&[0; 4]);
+            let content = self.bytes.get(*offset as usize..(offset + length) as usize);
+            let check =
+                if *kind == Section::Meta as u32 { check(content.unwrap_or_default()) } else { 0 };
+            table.extend_from_slice(&check.to_le_bytes());
             table.extend_from_slice(&offset.to_le_bytes());
             table.extend_from_slice(&length.to_le_bytes());
         }
@@ -109,6 +113,10 @@ impl Writer {
         }
         self.bytes
     }
+}
+
+fn check(content: &[u8]) -> u32 {
+    xxh3_64(content) as u32
 }
 
 fn hash_header(head: &[u8], table: &[u8]) -> u64 {
@@ -171,6 +179,10 @@ impl Sections {
             let (kind, offset, size) = entry().ok_or(damaged("cut off in the section table"))?;
             let end = offset.checked_add(size).filter(|end| *end <= length);
             let end = end.ok_or(damaged("a section reaches past the end"))?;
+            let content = bytes.get(offset as usize..end as usize).unwrap_or_default();
+            if kind == Section::Meta as u32 && u32_at(at + 4) != Some(check(content)) {
+                return Err(damaged("the checksum of its description does not fit"));
+            }
             // Kinds this build does not know are a newer build's additions.
             if let Some(range) = ranges.get_mut(kind as usize) {
                 *range = offset as usize..end as usize;

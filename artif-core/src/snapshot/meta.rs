@@ -131,7 +131,7 @@ pub struct SnapshotCounts {
 }
 
 /// All of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Meta {
     pub(crate) scorer: String,
     /// Seconds for which an address that left all feeds is "historical".

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use memmap2::Mmap;
@@ -41,7 +42,8 @@ pub(crate) struct Snapshot {
     names: Range<usize>,
     /// Set once they are known to be UTF-8.
     names_are_text: AtomicBool,
-    meta: Meta,
+    /// Decoded when it is first needed: that takes longer than everything else about opening.
+    meta: OnceLock<Meta>,
     path: PathBuf,
 }
 
@@ -89,9 +91,6 @@ impl Snapshot {
             path: path.to_owned(),
             reason: "its index is missing or damaged".to_owned(),
         })?;
-        let meta = serde_json::from_slice(sections.get(bytes, Section::Meta)).map_err(|error| {
-            Error::Snapshot { path: path.to_owned(), reason: format!("its description: {error}") }
-        })?;
         Ok(Self {
             index,
             records: sections.range(Section::Records).start,
@@ -102,7 +101,7 @@ impl Snapshot {
             names_are_text: AtomicBool::new(false),
             backing,
             sections,
-            meta,
+            meta: OnceLock::new(),
             path: path.to_owned(),
         })
     }
@@ -111,8 +110,35 @@ impl Snapshot {
         self.sections.header()
     }
 
+    #[inline]
     pub(crate) fn meta(&self) -> &Meta {
-        &self.meta
+        self.meta.get_or_init(|| {
+            self.read_meta().unwrap_or_else(|error| {
+                // Its checksum fits, so it is another build's.
+                tracing::error!(%error, "answers come without the names of feeds");
+                Meta::default()
+            })
+        })
+    }
+
+    fn read_meta(&self) -> Result<Meta> {
+        let text = self.sections.get(self.bytes(), Section::Meta);
+        serde_json::from_slice(text).map_err(|error| Error::Snapshot {
+            path: self.path.clone(),
+            reason: format!("its description: {error}"),
+        })
+    }
+
+    /// Does beforehand what would hold up the first lookups.
+    ///
+    /// Errors: where the description cannot be read.
+    pub(crate) fn warm(&self) -> Result<()> {
+        self.check_names();
+        if self.meta.get().is_none() {
+            let meta = self.read_meta()?;
+            self.meta.get_or_init(|| meta);
+        }
+        Ok(())
     }
 
     /// Its file; `None` in memory.
@@ -151,10 +177,12 @@ impl Snapshot {
     }
 
     /// The records of many canonical addresses.
-    pub(crate) fn lookup_lanes(&self, lanes: &Lanes, records: &mut [Record; LANES]) {
-        let ids = self.index.lookup_lanes(self.bytes(), lanes);
-        for (record, id) in records.iter_mut().zip(ids) {
-            *record = self.record(id);
+    pub(crate) fn lookup_lanes<'a>(&'a self, lanes: &Lanes, records: &mut [&'a Record; LANES]) {
+        let bytes = self.bytes();
+        for (record, id) in records.iter_mut().zip(self.index.lookup_lanes(bytes, lanes)) {
+            let at = self.records.wrapping_add(size_of::<Record>().wrapping_mul(id as usize));
+            let row = bytes.get(at..).and_then(|rest| Record::ref_from_prefix(rest).ok());
+            *record = row.map_or(&Record::UNKNOWN, |(row, _)| row);
         }
     }
 
@@ -178,6 +206,10 @@ impl Snapshot {
     #[inline]
     pub(crate) fn standing(&self, record: &Record) -> Standing {
         let number = record.standing.get() as usize;
+        // Most addresses are in no feed, and then nothing needs to be read.
+        if number == 0 {
+            return Standing::NOTHING;
+        }
         let at = self.standings.start.wrapping_add(size_of::<Standing>().wrapping_mul(number));
         let row = self.bytes().get(at..).and_then(|rest| rest.first_chunk());
         row.map_or(Standing::NOTHING, |row: &[u8; size_of::<Standing>()]| {
@@ -200,7 +232,10 @@ impl Snapshot {
     #[inline]
     pub(crate) fn organisation(&self, place: u32) -> Option<&str> {
         let names = self.bytes().get(self.names.clone())?;
-        if self.names_are_text.load(Ordering::Acquire) {
+        // What is unknown is looked for too, and dropped: a branch would be as good as random.
+        let known = place != Record::NO_NAME;
+        let place = if known { place } else { 0 };
+        let found = if self.names_are_text.load(Ordering::Acquire) {
             #[expect(unsafe_code, reason = "checking each name costs more than finding it")]
             // SAFETY: these very bytes were found to be UTF-8 before this was set, and they never
             // change: in memory nobody can write to them, and published files are never written to.
@@ -208,12 +243,13 @@ impl Snapshot {
             organisations::name(names, place)
         } else {
             organisations::name_unchecked(names, place)
-        }
+        };
+        if known { found } else { None }
     }
 
     /// Reads all names of organisations, so that lookups need not check them one by one. Not done
     /// on opening because it takes longer than everything else there.
-    pub(crate) fn check_names(&self) {
+    fn check_names(&self) {
         let names = self.bytes().get(self.names.clone()).unwrap_or_default();
         self.names_are_text.store(std::str::from_utf8(names).is_ok(), Ordering::Release);
     }
@@ -239,7 +275,7 @@ impl Snapshot {
         match address {
             IpAddr::V4(v4) => {
                 let keys = self.rows::<U64>(Section::Listed4);
-                for length in (0..=32).filter(|l| self.meta.lengths4 >> l & 1 == 1) {
+                for length in (0..=32).filter(|l| self.meta().lengths4 >> l & 1 == 1) {
                     let Some(prefix) = Prefix4::new(v4.to_bits(), length) else { continue };
                     if let Ok(at) = keys.binary_search_by_key(&prefix.packed(), |key| key.get()) {
                         self.push_listings(
@@ -254,7 +290,7 @@ impl Snapshot {
             IpAddr::V6(v6) => {
                 let keys = self.rows::<Prefix6Row>(Section::Listed6);
                 let has = |l: u8| {
-                    self.meta
+                    self.meta()
                         .lengths6
                         .get(usize::from(l) / 64)
                         .is_some_and(|w| w >> (l % 64) & 1 == 1)

@@ -34,6 +34,8 @@ impl Record {
     /// Set in `bits` for special-purpose addresses.
     const SPECIAL: u8 = 1 << 7;
     const STATE: u32 = 3;
+    /// The place of the name of an unknown organisation.
+    pub(crate) const NO_NAME: u32 = u32::MAX;
 
     /// What a damaged file answers: nothing known.
     pub(crate) const UNKNOWN: Self = Self {
@@ -87,7 +89,8 @@ impl Record {
     /// The number of [`Self::verdict`].
     #[inline]
     pub(crate) fn verdict_number(&self) -> u8 {
-        self.verdict() as u8
+        let number = self.bits & 7;
+        if number > Verdict::NotApplicable as u8 { Verdict::NoAction as u8 } else { number }
     }
 
     /// 0 where unknown.
@@ -267,6 +270,7 @@ mod tests {
                     assert_eq!(place, geo.organisation.map_or(u32::MAX, |number| number + 5));
                     assert_eq!(record.state(), state);
                     assert_eq!((record.verdict(), record.is_special()), (verdict, false));
+                    assert_eq!(record.verdict_number(), verdict as u8);
                     assert_eq!((record.standing.get(), record.score.get()), (7, 12.5));
                 }
             }

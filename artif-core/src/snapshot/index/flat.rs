@@ -2,7 +2,7 @@
 //! not uniform. Three cache lines for the hardest address, one for a uniform block.
 
 use super::line::Line;
-use super::node::{Builder, Lines, is_node};
+use super::node::{Builder, Lines};
 use super::{BLOCKS, Words, blocks};
 use crate::error::Result;
 use crate::snapshot::flatten::Ranges;
@@ -42,20 +42,14 @@ impl Flat<'_> {
 
     #[inline]
     pub(super) fn lookup(self, address: u32) -> u32 {
-        let value = self.enter(address);
-        if is_node(value) { self.lines.follow(value, address as u16) } else { value }
+        // Not asked whether it is a node: half of them are, and a wrong guess costs more.
+        self.lines.follow(self.enter(address), address as u16)
     }
 
     pub(super) fn lookup_lanes(self, addresses: &[u32; LANES], values: &mut [u32; LANES]) {
         for (value, address) in values.iter_mut().zip(addresses) {
             *value = self.enter(*address);
         }
-        let mut leaves = [0; LANES];
-        for ((leaf, value), address) in leaves.iter_mut().zip(&*values).zip(addresses) {
-            *leaf = self.lines.leaf(*value, *address as u16);
-        }
-        for ((value, leaf), address) in values.iter_mut().zip(&leaves).zip(addresses) {
-            *value = self.lines.value(*value, *leaf, *address as u16);
-        }
+        self.lines.follow_lanes(values, |lane| addresses.get(lane).map_or(0, |a| *a as u16));
     }
 }

@@ -69,17 +69,45 @@ pub(super) fn value_in(leaf: &Line, digit: u16) -> u32 {
     leaf.get(at..at + 4).and_then(|v| v.first_chunk()).map_or(0, |v| u32::from_le_bytes(*v))
 }
 
-// Loops over arrays of a fixed size: compilers make of them what vector instructions by hand would
-// be (counted under callgrind on x86-64: 55 instructions for both searches, 53 by hand).
+// A loop over an array of a fixed size: compilers make of the leaf's what vector instructions by hand
+// would be; of the root's they make 52 instructions on x86-64, by hand it takes 24.
 
 #[inline]
 fn started_in_leaf(line: &Line, digit: u16) -> u32 {
     started::<0, KEYS>(line, digit)
 }
 
+#[cfg(not(target_arch = "x86_64"))]
 #[inline]
 fn started_in_root(line: &Line, digit: u16) -> u32 {
     started::<SEPARATORS_AT, SEPARATORS>(line, digit)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[expect(unsafe_code, reason = "half the instructions of a third of a lookup's")]
+fn started_in_root(line: &Line, digit: u16) -> u32 {
+    use std::arch::x86_64::{
+        __m128i, _mm_add_epi8, _mm_and_si128, _mm_cmpgt_epi16, _mm_cvtsi128_si32, _mm_loadu_si128,
+        _mm_packs_epi16, _mm_sad_epu8, _mm_set_epi64x, _mm_set1_epi16, _mm_setzero_si128,
+        _mm_shuffle_epi32, _mm_sub_epi8,
+    };
+    let quarters = line.as_ptr().cast::<__m128i>();
+    // SAFETY: SSE2 is part of x86-64. The four loads are of the line's 64 bytes and no others, and of
+    // the kind that needs no alignment.
+    unsafe {
+        let digit = _mm_set1_epi16((digit ^ FLIP).cast_signed());
+        let quarter = |at| _mm_cmpgt_epi16(digit, _mm_loadu_si128(quarters.add(at)));
+        // The pointer before the keys is none.
+        let first = _mm_and_si128(quarter(0), _mm_set_epi64x(-1, !0xffff_ffff));
+        // Each byte counts down, by two at most.
+        let low = _mm_packs_epi16(first, quarter(1));
+        let high = _mm_packs_epi16(quarter(2), quarter(3));
+        let zero = _mm_setzero_si128();
+        let counts = _mm_sad_epu8(_mm_sub_epi8(zero, _mm_add_epi8(low, high)), zero);
+        let upper = _mm_shuffle_epi32(counts, 0b10);
+        (_mm_cvtsi128_si32(counts) + _mm_cvtsi128_si32(upper)).cast_unsigned()
+    }
 }
 
 /// How many of the `COUNT` keys from byte `AT` on have started.
@@ -114,6 +142,7 @@ mod tests {
             for digit in digits(&starts).chain(more.iter().copied()) {
                 let naive = starts.iter().filter(|start| **start <= digit).count() as u32;
                 prop_assert_eq!(leaf_of(&line, digit), 1000 + naive);
+                prop_assert_eq!(started::<SEPARATORS_AT, SEPARATORS>(&line, digit), naive);
             }
             let starts = &starts[..starts.len().min(KEYS)];
             let values: Vec<u32> = (0..=starts.len() as u32).map(|v| v * 77).collect();
@@ -128,7 +157,9 @@ mod tests {
         fn any_bytes_give_some_value(bytes: [u8; 32], digit: u16) {
             let line: Line = [bytes, bytes].concat().try_into().unwrap();
             prop_assert!(started_in_leaf(&line, digit) <= KEYS as u32);
-            prop_assert!(started_in_root(&line, digit) <= SEPARATORS as u32);
+            let root = started::<SEPARATORS_AT, SEPARATORS>(&line, digit);
+            prop_assert_eq!(started_in_root(&line, digit), root);
+            prop_assert!(root <= SEPARATORS as u32);
             value_in(&line, digit);
         }
     }

@@ -12,6 +12,7 @@
 
 use super::line::{self, KEYS, Line, NO_LINE, SEPARATORS};
 use crate::error::{Error, Result};
+use crate::snapshot::lanes::LANES;
 
 const NODE: u32 = 1 << 31;
 const CODE_AT: u32 = 28;
@@ -45,6 +46,34 @@ impl<'a> Lines<'a> {
         self.file.get(self.first.wrapping_add(place as usize)).unwrap_or(&NO_LINE)
     }
 
+    /// Where all of `values` that are nodes lead for the digits, as [`Self::follow`] does for one:
+    /// first all roots, then all leaf lines, so that these are waited for together.
+    #[inline]
+    pub(super) fn follow_lanes(self, values: &mut [u32; LANES], digit: impl Fn(usize) -> u16) {
+        let mut nodes = Picked::new();
+        let mut with_root = Picked::new();
+        let mut leaves = [0; LANES];
+        for (lane, (value, leaf)) in values.iter().zip(&mut leaves).enumerate() {
+            nodes.add(lane, is_node(*value));
+            with_root.add(lane, *value >> CODE_AT > NODE >> CODE_AT);
+            *leaf = value & PLACE;
+        }
+        for lane in with_root.lanes() {
+            let (Some(value), Some(leaf)) = (values.get(lane), leaves.get_mut(lane)) else {
+                return;
+            };
+            let shift = SHIFTS.get((value >> CODE_AT & 7) as usize).copied().unwrap_or(0);
+            let root = leaf.wrapping_add(u32::from(digit(lane)) >> shift);
+            *leaf = line::leaf_of(self.get(root), digit(lane));
+        }
+        for lane in nodes.lanes() {
+            let (Some(value), Some(leaf)) = (values.get_mut(lane), leaves.get(lane)) else {
+                return;
+            };
+            *value = line::value_in(self.get(*leaf), digit(lane));
+        }
+    }
+
     /// The line that is read first to follow `value`; line 0 where `value` is no node with roots.
     #[inline]
     pub(super) fn root(value: u32, digit: u16) -> u32 {
@@ -74,6 +103,31 @@ impl<'a> Lines<'a> {
     #[inline]
     pub(super) fn follow(self, value: u32, digit: u16) -> u32 {
         self.value(value, self.leaf(value, digit), digit)
+    }
+}
+
+/// Lanes that something is to be done for, picked without branches.
+struct Picked {
+    lanes: [u8; LANES + 1],
+    count: usize,
+}
+
+impl Picked {
+    fn new() -> Self {
+        Self { lanes: [0; LANES + 1], count: 0 }
+    }
+
+    #[inline]
+    fn add(&mut self, lane: usize, wanted: bool) {
+        if let Some(place) = self.lanes.get_mut(self.count) {
+            *place = lane as u8;
+        }
+        self.count += usize::from(wanted);
+    }
+
+    #[inline]
+    fn lanes(&self) -> impl Iterator<Item = usize> + '_ {
+        self.lanes.iter().take(self.count).map(|lane| usize::from(*lane))
     }
 }
 

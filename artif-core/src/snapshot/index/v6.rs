@@ -115,18 +115,12 @@ impl V6<'_> {
                 *value = self.enter(*address);
             }
         }
-        let mut leaves = [0; LANES];
         for shift in (0..=96).rev().step_by(16) {
             if !values.iter().any(|value| is_node(*value)) {
                 return;
             }
-            let digit = |address: &u128| (address >> shift) as u16;
-            for ((leaf, value), address) in leaves.iter_mut().zip(&*values).zip(addresses) {
-                *leaf = self.lines.leaf(*value, digit(address));
-            }
-            for ((value, leaf), address) in values.iter_mut().zip(&leaves).zip(addresses) {
-                *value = self.lines.value(*value, *leaf, digit(address));
-            }
+            let digit = |lane: usize| addresses.get(lane).map_or(0, |a| (a >> shift) as u16);
+            self.lines.follow_lanes(values, digit);
         }
     }
 }
