@@ -72,6 +72,7 @@ pub mod feed;
 pub mod geo;
 pub mod ledger;
 pub mod middleware;
+pub mod misp;
 mod net;
 mod overlay;
 mod reputation;

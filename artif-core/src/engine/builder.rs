@@ -161,6 +161,19 @@ impl EngineBuilder {
             None => Holding::Memory(MemoryStore::new()),
         };
 
+        #[cfg(feature = "misp")]
+        let misp_folder =
+            match &dir {
+                None if !config.misp.is_empty() => Some(tempfile::tempdir().map_err(|error| {
+                    Error::io("making a folder in", std::env::temp_dir(), error)
+                })?),
+                _ => None,
+            };
+        #[cfg(not(feature = "misp"))]
+        if config.misp.iter().any(|server| server.enabled) {
+            return Err(Error::config("this build has no feature `misp`: remove `[misp]`"));
+        }
+
         let (mut lists, feeds): (Vec<Feed>, Vec<Feed>) =
             feeds.into_iter().partition(|feed| feed.role == Role::Warninglist);
         for list in &mut lists {
@@ -213,6 +226,8 @@ impl EngineBuilder {
             scheduled: AtomicBool::new(false),
             warninglists: lists,
             list_facts: Mutex::new(list_facts),
+            #[cfg(feature = "misp")]
+            misp_folder,
         })
     }
 }
@@ -312,6 +327,10 @@ pub(crate) fn configured_feeds(
             });
         }
         feeds.push(feed);
+    }
+    #[cfg(feature = "misp")]
+    if let Some(data) = data {
+        feeds.extend(super::misp::known_feeds(&config.misp, data));
     }
     for feed in &mut feeds {
         if !seen.insert(feed.id.clone()) {

@@ -3,6 +3,8 @@
 mod admission;
 mod builder;
 mod follow;
+#[cfg(feature = "misp")]
+mod misp;
 mod options;
 mod overrides;
 mod owner;

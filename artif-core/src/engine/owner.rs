@@ -69,6 +69,9 @@ pub(super) struct Shared {
     /// Fetched and kept like feeds, and shown apart from them.
     pub(super) warninglists: Vec<Feed>,
     pub(super) list_facts: Mutex<BTreeMap<FeedId, ListFacts>>,
+    /// Where an engine in memory keeps what is known of MISP servers while it lives.
+    #[cfg(feature = "misp")]
+    pub(super) misp_folder: Option<tempfile::TempDir>,
 }
 
 /// What a warninglist's document says of itself.
@@ -344,7 +347,12 @@ impl Shared {
         self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything that is fetched: feeds, then warninglists.
+    /// The MISP servers that are asked.
+    pub(super) fn servers(&self) -> impl Iterator<Item = &crate::config::Misp> {
+        self.config.misp.iter().filter(|server| server.enabled)
+    }
+
+    /// Everything that is listed: feeds, then warninglists.
     pub(super) fn sources(&self) -> Vec<Feed> {
         let mut all = self.feeds().clone();
         all.extend(self.warninglists.iter().cloned());
@@ -428,6 +436,10 @@ impl ReputationEngine for Engine {
         }
         let updates = self.shared.updates.lock().unwrap_or_else(PoisonError::into_inner);
         status.geo_updates = updates.status();
+        #[cfg(feature = "misp")]
+        if let Some(folder) = &self.shared.misp_folder {
+            status.misp = crate::misp::statuses(folder.path());
+        }
         status.find_problems();
         status
     }

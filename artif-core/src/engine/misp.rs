@@ -1,0 +1,271 @@
+//! MISP servers as sources of a refresh.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+
+use super::admission::Admission;
+use super::owner::Shared;
+use super::refresh::{Content, Outcome};
+use crate::clock::{Seconds, span};
+use crate::config::Misp;
+use crate::error::{Error, Result};
+use crate::feed::{Feed, FeedId, ParseLimits};
+use crate::ledger::{FeedHead, Generation, Validators};
+use crate::misp::{Checked, Client, Folder, Known, Made, State, SyncReport, Synced, mapping, sync};
+use crate::net::PrefixSet;
+
+/// Syncs the servers one after the other. One that fails keeps what was there; errors are only the
+/// ledger's, and that the caller gave up.
+pub(super) fn sync_servers(
+    shared: &Shared,
+    servers: &[&Misp],
+    admission: &Admission<'_>,
+    limits: &ParseLimits,
+    cancel: &AtomicBool,
+) -> Result<Vec<SyncReport>> {
+    let mut reports = Vec::new();
+    for server in servers {
+        let task = Sync { shared, server, admission, limits };
+        reports.push(task.run(cancel)?);
+    }
+    Ok(reports)
+}
+
+/// The feeds that were made of the servers before, for an engine that starts.
+pub(super) fn known_feeds(servers: &[Misp], data: &Path) -> Vec<Feed> {
+    let feeds = |server| mapping::feeds(server, &Folder::of(data, &server.id).load(server));
+    servers.iter().filter(|server| server.enabled).flat_map(feeds).collect()
+}
+
+struct Sync<'a> {
+    shared: &'a Shared,
+    server: &'a Misp,
+    admission: &'a Admission<'a>,
+    limits: &'a ParseLimits,
+}
+
+impl Sync<'_> {
+    fn run(&self, cancel: &AtomicBool) -> Result<SyncReport> {
+        let mut report = SyncReport::new(&self.server.id);
+        let data = self.shared.misp_data();
+        let folder = Folder::of(&data, &self.server.id);
+        let done = self.attempt(&folder, cancel, &mut report);
+        let mut checked = folder.checked();
+        checked.asked = self.admission.now;
+        checked.problem = None;
+        match done {
+            Ok(found) => Self::describe(&mut checked, found, self.admission.now),
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(error @ (Error::Ledger { .. } | Error::Config { .. })) => return Err(error),
+            Err(error) => {
+                tracing::warn!(server = %self.server.id, %error, "what was there before stays");
+                report.outcome = Outcome::Failed;
+                report.error = Some(error.to_string());
+                if let Error::Misp { retry_after, .. } = error {
+                    report.retry_after = retry_after;
+                }
+                checked.problem.clone_from(&report.error);
+            }
+        }
+        report.attributes = report.attributes.max(checked.attributes);
+        checked.attributes = report.attributes;
+        if let Err(error) = folder.create().and_then(|()| folder.note(&checked)) {
+            tracing::warn!(%error, "how the server is is not kept");
+        }
+        Ok(report)
+    }
+
+    fn describe(checked: &mut Checked, (state, attributes): (State, Option<u64>), now: Seconds) {
+        checked.synced = Some(now);
+        checked.version.clone_from(&state.server_version);
+        checked.events = state.events.len() as u64;
+        checked.unpublished = state.events.iter().filter(|event| !event.published).count() as u64;
+        checked.feeds = state.feeds.values().filter(|known| known.gone.is_none()).count() as u64;
+        if let Some(attributes) = attributes {
+            checked.attributes = attributes;
+        }
+    }
+
+    /// The state after a sync, and how many attributes are held, where that was counted.
+    fn attempt(
+        &self,
+        folder: &Folder,
+        cancel: &AtomicBool,
+        report: &mut SyncReport,
+    ) -> Result<(State, Option<u64>)> {
+        folder.create()?;
+        let mut state = folder.load(self.server);
+        let client = Client::new(self.server, &self.shared.config.fetch, cancel)?;
+        let synced = self.sync(&client, folder, &mut state);
+        report.requests = client.requests();
+        let Synced { merged, full, changed } = synced?;
+        report.full = full;
+        (report.added, report.changed, report.removed) =
+            (merged.added, merged.changed, merged.removed);
+        let counted = (merged.rows > 0 || full).then_some(merged.rows);
+        report.attributes = counted.unwrap_or_default();
+        if let Err(error) = self.apply(folder, &mut state, report) {
+            if mapping::is_damage(&error) {
+                // Next time everything is read anew.
+                state.mirror = None;
+                folder.save(&state)?;
+            }
+            return Err(error);
+        }
+        if report.loaded > 0 || changed {
+            report.outcome = Outcome::Loaded;
+        }
+        if report.refused > 0 {
+            report.outcome = Outcome::Refused;
+        }
+        Ok((state, counted))
+    }
+
+    fn sync(&self, client: &Client<'_>, folder: &Folder, state: &mut State) -> Result<Synced> {
+        let (server, fetch) = (self.server, &self.shared.config.fetch);
+        let result = sync::sync(client, server, fetch, folder, state, self.admission.now);
+        match result {
+            Err(error) if mapping::is_damage(&error) && state.mirror.is_some() => {
+                tracing::warn!(server = %server.id, %error, "everything is read anew");
+                state.mirror = None;
+                state.pending = None;
+                folder.save(state)?;
+                sync::sync(client, server, fetch, folder, state, self.admission.now)
+            }
+            other => other,
+        }
+    }
+
+    /// Takes what is held into the ledger, where it is not there yet.
+    fn apply(&self, folder: &Folder, state: &mut State, report: &mut SyncReport) -> Result<()> {
+        let Admission { store, now, force, .. } = *self.admission;
+        let heads: BTreeMap<FeedId, FeedHead> =
+            store.heads()?.into_iter().map(|head| (head.feed.clone(), head)).collect();
+        let there = |id: &FeedId, known: &Known| {
+            heads.get(id).is_some_and(|head| head.validators.content == Some(known.content))
+        };
+        let made_from = mapping::made_from(self.server, state, self.limits);
+        let all_there =
+            state.feeds.iter().all(|(id, known)| known.gone.is_some() || there(id, known));
+        if !force && state.made_from == made_from && all_there {
+            for (id, known) in state.feeds.iter().filter(|(_, known)| known.gone.is_none()) {
+                store.confirm(id, now, &validators(known.content))?;
+            }
+            report.feeds = state.feeds.values().filter(|known| known.gone.is_none()).count() as u64;
+            return self.forget(folder, state);
+        }
+        let mut known = BTreeMap::new();
+        mapping::make(
+            self.server,
+            folder,
+            state,
+            self.limits,
+            |Made { feed, known: made, parsed }| {
+                let id = feed.id.clone();
+                let head = heads.get(&id);
+                let new = validators(made.content);
+                let content = match head {
+                    Some(head) if head.validators.content == Some(made.content) => {
+                        Content::Unchanged(Some(new))
+                    }
+                    _ => Content::New(Box::new(parsed), new),
+                };
+                let admitted = self.admission.admit(&feed, head, Ok(content))?;
+                match admitted.outcome {
+                    Outcome::Loaded => report.loaded += 1,
+                    Outcome::Refused => {
+                        report.refused += 1;
+                        report.error = report.error.take().or(admitted.error);
+                    }
+                    Outcome::Unchanged | Outcome::Failed => {}
+                }
+                report.feeds += 1;
+                known.insert(id, made);
+                Ok(())
+            },
+        )?;
+        let none = PrefixSet::default();
+        for (id, old) in &state.feeds {
+            if known.contains_key(id) {
+                continue;
+            }
+            if old.gone.is_none() {
+                // Nothing to guard against: the server says that it is gone.
+                store.commit(Generation::new(id, now, &none, &Validators::default()))?;
+            }
+            let gone = old.gone.or(Some(now));
+            known.insert(id.clone(), Known { gone, count: 0, ..old.clone() });
+        }
+        state.feeds = known;
+        // With something refused all of it is looked at again, so that it goes on being said.
+        state.made_from = if report.refused == 0 { made_from } else { String::new() };
+        folder.save(state)?;
+        self.forget(folder, state)
+    }
+
+    /// Forgets feeds that are gone for longer than their history counts, and tells the engine which
+    /// there are.
+    fn forget(&self, folder: &Folder, state: &mut State) -> Result<()> {
+        let kept = span(self.shared.config.history.retention);
+        let over = |known: &Known| {
+            known.gone.is_some_and(|gone| self.admission.now.saturating_sub(gone) > kept)
+        };
+        let old: Vec<_> =
+            state.feeds.iter().filter(|(_, known)| over(known)).map(|(id, _)| id.clone()).collect();
+        for id in &old {
+            self.admission.store.remove_feed(id)?;
+            state.feeds.remove(id);
+        }
+        if !old.is_empty() {
+            folder.save(state)?;
+        }
+        let mut made = mapping::feeds(self.server, state);
+        self.shared.switch(&mut made)?;
+        let mut feeds = self.shared.feeds();
+        feeds.retain(|feed| feed.misp.as_ref() != Some(&self.server.id));
+        feeds.extend(made);
+        Ok(())
+    }
+}
+
+fn validators(content: u128) -> Validators {
+    Validators { content: Some(content), ..Validators::default() }
+}
+
+impl Shared {
+    /// The folder in which what is known of MISP servers is kept.
+    fn misp_data(&self) -> PathBuf {
+        match (&self.dir, &self.misp_folder) {
+            (Some(dir), _) => dir.clone(),
+            (None, Some(folder)) => folder.path().to_owned(),
+            // Only where no server is configured.
+            (None, None) => std::env::temp_dir(),
+        }
+    }
+
+    /// When a server was last synced.
+    pub(super) fn synced(&self, server: &FeedId) -> Option<Seconds> {
+        self.servers().find(|other| other.id == *server)?;
+        Folder::of(&self.misp_data(), server).checked().synced
+    }
+
+    fn switch(&self, feeds: &mut [Feed]) -> Result<()> {
+        for feed in feeds.iter_mut() {
+            feed.enabled = self.config.feeds.is_enabled(&feed.id, feed.enabled);
+        }
+        if let Some(dir) = &self.dir {
+            super::switches::Switches::load(dir)?.apply(feeds);
+            return Ok(());
+        }
+        // In memory, what was switched is known from the feeds themselves.
+        let now = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        for feed in feeds {
+            if let Some(before) = now.iter().find(|other| other.id == feed.id) {
+                feed.enabled = before.enabled;
+            }
+        }
+        Ok(())
+    }
+}
