@@ -162,13 +162,14 @@ impl EngineBuilder {
         };
 
         #[cfg(feature = "misp")]
-        let misp_folder =
-            match &dir {
-                None if !config.misp.is_empty() => Some(tempfile::tempdir().map_err(|error| {
+        let misp_folder = match &dir {
+            None if !config.misp.is_empty() || feeds.iter().any(is_collection) => {
+                Some(tempfile::tempdir().map_err(|error| {
                     Error::io("making a folder in", std::env::temp_dir(), error)
-                })?),
-                _ => None,
-            };
+                })?)
+            }
+            _ => None,
+        };
         #[cfg(not(feature = "misp"))]
         if config.misp.iter().any(|server| server.enabled) {
             return Err(Error::config("this build has no feature `misp`: remove `[misp]`"));
@@ -230,6 +231,12 @@ impl EngineBuilder {
             misp_folder,
         })
     }
+}
+
+/// Whether a feed needs a place for what it was before.
+#[cfg(feature = "misp")]
+fn is_collection(feed: &Feed) -> bool {
+    matches!(feed.format, crate::feed::Format::MispFeed {})
 }
 
 fn known_troubles(feeds: &[SnapshotFeed]) -> BTreeMap<FeedId, String> {

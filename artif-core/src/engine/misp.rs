@@ -7,12 +7,13 @@ use std::sync::atomic::AtomicBool;
 
 use super::admission::Admission;
 use super::owner::Shared;
-use super::refresh::{Content, Outcome};
+use super::refresh::{Content, FeedReport, Outcome};
 use crate::clock::{Seconds, span};
 use crate::config::Misp;
 use crate::error::{Error, Result};
 use crate::feed::{Feed, FeedId, ParseLimits};
 use crate::ledger::{FeedHead, Generation, Validators};
+use crate::misp::feed::{self, Read};
 use crate::misp::{Checked, Client, Folder, Known, Made, State, SyncReport, Synced, mapping, sync};
 use crate::net::PrefixSet;
 
@@ -29,6 +30,49 @@ pub(super) fn sync_servers(
     for server in servers {
         let task = Sync { shared, server, admission, limits };
         reports.push(task.run(cancel)?);
+    }
+    Ok(reports)
+}
+
+/// Refreshes the feeds in MISP's format, of many documents each. Errors are only the ledger's, and
+/// that the caller gave up.
+pub(super) fn refresh_feeds(
+    shared: &Shared,
+    feeds: &[&Feed],
+    admission: &Admission<'_>,
+    limits: &ParseLimits,
+    cancel: &AtomicBool,
+) -> Result<Vec<FeedReport>> {
+    let mut reports = Vec::new();
+    for feed in feeds {
+        let head = admission.store.head(&feed.id)?;
+        let folder = Folder::of_feed(&shared.misp_data(), &feed.id);
+        let known = head.as_ref().map(|head| head.validators.clone()).filter(|_| !admission.force);
+        let read = if admission.dry_run {
+            // The state of the folder goes with the ledger: a dry run would have to undo it.
+            Ok(None)
+        } else {
+            feed::read(feed, &folder, &shared.config.fetch, limits, known, cancel)
+        };
+        let (content, missed) = match read {
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(error) => (Err(error), None),
+            Ok(None) => (Ok(Content::Unchanged(None)), None),
+            Ok(Some(Read { parsed, validators, missed })) => {
+                let old = head.as_ref().and_then(|head| head.validators.content);
+                let content = if old == validators.content && old.is_some() {
+                    Content::Unchanged(Some(validators))
+                } else {
+                    Content::New(Box::new(parsed), validators)
+                };
+                (Ok(content), missed)
+            }
+        };
+        let mut report = admission.admit(feed, head.as_ref(), content)?;
+        if let (Some((count, why)), None) = (missed, &report.error) {
+            report.error = Some(format!("{count} events keep what they listed before: {why}"));
+        }
+        reports.push(report);
     }
     Ok(reports)
 }

@@ -18,7 +18,7 @@ use crate::clock::{Seconds, seconds, span};
 use crate::config::Misp;
 use crate::error::{Error, Result};
 use crate::feed::source::{self, Body, Fetched};
-use crate::feed::{Feed, FeedId, ParseLimits, ParseReport, Parsed, Scope, guard, parse};
+use crate::feed::{Feed, FeedId, Format, ParseLimits, ParseReport, Parsed, Scope, guard, parse};
 use crate::geo::GeoSources;
 use crate::ledger::{Commit, FeedHead, Validators};
 use crate::misp::SyncReport;
@@ -210,7 +210,12 @@ fn refresh_chosen(
     };
     progress(RefreshEvent::Started { feeds: chosen.feeds.len() });
     let now = seconds(shared.clock.now());
-    let reports = take_in(shared, options, &chosen.feeds, now, &progress)?;
+    let (many, single): (Vec<_>, Vec<_>) =
+        chosen.feeds.iter().copied().partition(|feed| is_of_many_documents(feed));
+    let mut reports = take_in(shared, options, &single, now, &progress)?;
+    reports.extend(collections(shared, options, &many, now)?);
+    let place = |id: &FeedId| chosen.feeds.iter().position(|feed| feed.id == *id);
+    reports.sort_by_key(|report| place(&report.feed));
     #[cfg(feature = "misp")]
     let misp = sync(shared, options, &chosen.servers, now)?;
     #[cfg(not(feature = "misp"))]
@@ -298,6 +303,33 @@ fn choose<'a>(shared: &'a Shared, all: &'a [Feed], options: &RefreshOptions) -> 
         }
     }
     Ok(chosen)
+}
+
+/// Whether a feed is no single document.
+fn is_of_many_documents(feed: &Feed) -> bool {
+    cfg!(feature = "misp") && matches!(feed.format, Format::MispFeed {})
+}
+
+#[cfg_attr(not(feature = "misp"), expect(clippy::unnecessary_wraps, reason = "nothing to do"))]
+fn collections(
+    shared: &Shared,
+    options: &RefreshOptions,
+    feeds: &[&Feed],
+    now: Seconds,
+) -> Result<Vec<FeedReport>> {
+    #[cfg(feature = "misp")]
+    {
+        let never = AtomicBool::new(false);
+        let cancel = options.cancel.as_deref().unwrap_or(&never);
+        let limits = parse_limits(&shared.config.parse);
+        let admission = admission(shared, options, now);
+        super::misp::refresh_feeds(shared, feeds, &admission, &limits, cancel)
+    }
+    #[cfg(not(feature = "misp"))]
+    {
+        let _ = (shared, options, feeds, now);
+        Ok(Vec::new())
+    }
 }
 
 #[cfg(feature = "misp")]

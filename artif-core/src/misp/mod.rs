@@ -92,6 +92,8 @@ mod client;
 #[cfg(feature = "misp")]
 mod event;
 #[cfg(feature = "misp")]
+pub(crate) mod feed;
+#[cfg(feature = "misp")]
 mod journal;
 #[cfg(feature = "misp")]
 pub(crate) mod mapping;

@@ -119,6 +119,11 @@ impl Folder {
         Self(data.join("misp").join(server.as_str()))
     }
 
+    /// Of a feed in MISP's format, in a data folder.
+    pub(crate) fn of_feed(data: &Path, feed: &FeedId) -> Self {
+        Self(data.join("misp-feeds").join(feed.as_str()))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
@@ -156,6 +161,16 @@ impl Folder {
     }
 
     pub(crate) fn save(&self, state: &State) -> Result<()> {
+        self.write(STATE, state)
+    }
+
+    /// A state of another kind; the beginning of it where there is none or it is damaged.
+    pub(crate) fn load_as<T: Default + serde::de::DeserializeOwned>(&self) -> T {
+        let text = std::fs::read(self.0.join(STATE)).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    pub(crate) fn save_as(&self, state: &impl Serialize) -> Result<()> {
         self.write(STATE, state)
     }
 
