@@ -86,6 +86,8 @@ pub mod warninglist;
 pub use category::{Category, CategorySet, ThreatLevel};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use config::Config;
+#[cfg(feature = "misp")]
+pub use engine::ExchangeOptions;
 pub use engine::{
     Changes, Engine, EngineBuilder, FeedReport, Listener, Outcome, Overrides, Progress, Reader,
     RefreshEvent, RefreshOptions, RefreshReport, RefreshTimings, Refresher, ReputationEngine,

@@ -58,6 +58,14 @@ pub(crate) struct Store {
     pub(crate) warned: BTreeSet<String>,
     /// Values on the allowedlist, which are left out without a word.
     pub(crate) allowed: BTreeSet<String>,
+    /// The feeds, as they are stored.
+    pub(crate) feeds: BTreeMap<u64, Value>,
+    /// The tags there are; others are unknown.
+    pub(crate) tags: BTreeSet<String>,
+    /// The warninglists with their entries.
+    pub(crate) warninglists: BTreeMap<u64, Value>,
+    /// Sightings: value, type.
+    pub(crate) sightings: Vec<(String, String)>,
     /// Faults of the next requests to these paths.
     pub(crate) faults: VecDeque<(String, Fault)>,
     /// What was asked: path, and body.
@@ -196,8 +204,14 @@ fn respond(store: &Mutex<Store>, head: &str, to: &mut dyn Connection) {
         );
     }
     let json = header(head, "content-type") == Some("application/json");
+    if let Some(Fault::Say(head, body)) = &fault {
+        return say(to, answer(head, body));
+    }
+    if let Some(said) = change(&mut store, &path, &query) {
+        let head = "200 OK\nContent-Type: application/json; charset=UTF-8";
+        return say(to, answer(head, said.to_string()));
+    }
     let (found, extra) = match (&fault, path.split('/').collect::<Vec<_>>().as_slice()) {
-        (Some(Fault::Say(head, body)), _) => return say(to, answer(head, body)),
         (Some(Fault::Hang), _) => {
             drop(store);
             return to.hang();
@@ -241,6 +255,117 @@ fn respond(store: &Mutex<Store>, head: &str, to: &mut dyn Connection) {
         whole.truncate(length);
     }
     say(to, whole);
+}
+
+/// What feeds, tags and events answer to changes.
+fn change(store: &mut Store, path: &str, query: &Value) -> Option<Value> {
+    let mut parts = path.split('/');
+    let (controller, action) = (parts.next()?, parts.next().unwrap_or("index"));
+    let id = parts.next().and_then(|id| id.parse::<u64>().ok()).unwrap_or(0);
+    let done = |text: &str| json!({"saved": true, "success": true, "name": text, "message": text});
+    Some(match (controller, action) {
+        ("feeds", "index") => store.feeds.values().map(|feed| json!({"Feed": feed})).collect(),
+        ("feeds", "add") => {
+            let id = store.feeds.keys().last().unwrap_or(&0) + 1;
+            let mut feed = json!({
+                "id": id.to_string(), "event_id": "0", "headers": null, "input_source": "network",
+                "cache_timestamp": false,
+            });
+            put_all(&mut feed, query);
+            store.feeds.insert(id, feed.clone());
+            json!({"Feed": feed})
+        }
+        ("feeds", "edit") => {
+            put_all(store.feeds.get_mut(&id)?, query);
+            json!({"Feed": store.feeds[&id]})
+        }
+        ("feeds", "enable") => {
+            store.feeds.get_mut(&id)?["enabled"] = json!(true);
+            json!({"name": "Feed enabled.", "message": "Feed enabled."})
+        }
+        ("feeds", "fetchFromFeed") => {
+            let feed = store.feeds.get(&id)?.clone();
+            if feed["event_id"] == "0" {
+                let name = feed["name"].as_str().unwrap().to_owned();
+                let event = store.add_event(&format!("{name} feed"), 4, &[]);
+                store.feeds.get_mut(&id)?["event_id"] = json!(event.to_string());
+            }
+            json!({"result": "Fetching the feed has successfully completed."})
+        }
+        ("feeds", "cacheFeeds") => done("Caching the feeds has successfully completed."),
+        ("tags", "add") => {
+            store.tags.insert(query["name"].as_str().unwrap().to_owned());
+            json!({"Tag": {"id": "1", "name": query["name"]}})
+        }
+        ("events", "addTag") => {
+            let tag = query["tag"].as_str().unwrap_or_default().to_owned();
+            if !store.tags.contains(&tag) {
+                return Some(json!({"saved": false, "errors": "Invalid Tag."}));
+            }
+            store.tag_event(id, &tag);
+            store.events.get_mut(&id)?.published = false;
+            json!({"saved": true, "success": "Tag added.", "check_publish": true})
+        }
+        ("events", "edit") => {
+            let now = store.now;
+            let event = store.events.get_mut(&id)?;
+            event.threat_level = u8::try_from(query["threat_level_id"].as_u64()?).ok()?;
+            (event.published, event.timestamp) = (false, now);
+            json!({"Event": {"id": id.to_string()}})
+        }
+        ("events", "publish") => {
+            store.events.get_mut(&id)?.published = true;
+            done("Event published without alerts")
+        }
+        ("warninglists", "index") => {
+            let list = |list: &Value| {
+                let mut list = list.clone();
+                list.as_object_mut().unwrap().remove("WarninglistEntry");
+                json!({"Warninglist": list})
+            };
+            json!({"Warninglists": store.warninglists.values().map(list).collect::<Vec<_>>()})
+        }
+        ("warninglists", "view") => json!({"Warninglist": store.warninglists.get(&id)?}),
+        ("sightings", "add") => {
+            let stored: BTreeSet<&str> = store
+                .attributes
+                .values()
+                .filter(|a| !a.deleted)
+                .map(|a| a.value.as_str())
+                .collect();
+            let asked: Vec<_> =
+                query["values"].as_array()?.iter().filter_map(Value::as_str).collect();
+            let kind = query["type"].as_str().unwrap_or("0").to_owned();
+            let hits: Vec<_> = asked
+                .iter()
+                .filter(|value| stored.contains(*value))
+                .map(|value| ((*value).to_owned(), kind.clone()))
+                .collect();
+            if hits.is_empty() {
+                return Some(
+                    json!({"message": "Could not add the Sighting. Reason: No valid attributes found that match the criteria."}),
+                );
+            }
+            store.sightings.extend(hits);
+            json!({"Sighting": {"id": "1", "type": kind}})
+        }
+        _ => return None,
+    })
+}
+
+/// Puts the members of `{"Feed": …}`, or of what stands for it, into a feed.
+fn put_all(feed: &mut Value, query: &Value) {
+    for (key, value) in query.get("Feed").unwrap_or(query).as_object().unwrap() {
+        let flag = ["enabled", "fixed_event", "delta_merge", "caching_enabled", "publish"];
+        feed[key] = match value {
+            Value::Number(number) if flag.contains(&key.as_str()) => {
+                json!(number.as_u64() == Some(1))
+            }
+            // It is a text in the answers.
+            value if key == "settings" => json!(value.to_string()),
+            value => value.clone(),
+        };
+    }
 }
 
 pub(crate) fn error(status: u16, path: &str, message: &str) -> Vec<u8> {

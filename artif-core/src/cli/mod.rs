@@ -13,6 +13,8 @@ mod feeds;
 mod geo;
 mod human;
 mod io;
+#[cfg(feature = "misp")]
+mod misp;
 mod output;
 mod overrides;
 mod progress;
@@ -91,6 +93,8 @@ fn dispatch(command: &Command, context: &mut Context<'_>) -> Done {
         Command::Status => status::run(context),
         Command::Feeds(command) => feeds::run(command, context),
         Command::Warninglists(command) => warninglists::run(command, context),
+        #[cfg(feature = "misp")]
+        Command::Misp(command) => misp::run(command, context),
         Command::Override(command) => overrides::run(command, context),
         Command::Geo(command) => geo::run(command, context),
         Command::Snapshot(command) => snapshot::run(command, context),

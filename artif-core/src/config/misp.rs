@@ -31,6 +31,39 @@ pub enum MispFeeds {
     One,
 }
 
+/// In which direction feeds are exchanged with a server.
+///
+/// ```
+/// use artif_core::config::MispExchange;
+/// assert_eq!(MispExchange::default(), MispExchange::Off);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum MispExchange {
+    /// In none.
+    #[default]
+    Off,
+    /// Ours are created there.
+    Push,
+    /// Those there are added here.
+    Pull,
+    /// Both.
+    Both,
+}
+
+impl MispExchange {
+    #[cfg(feature = "misp")]
+    pub(crate) fn pushes(self) -> bool {
+        matches!(self, Self::Push | Self::Both)
+    }
+
+    #[cfg(feature = "misp")]
+    pub(crate) fn pulls(self) -> bool {
+        matches!(self, Self::Pull | Self::Both)
+    }
+}
+
 /// A MISP server (`[misp]`, or `[[misp]]` for several).
 ///
 /// | key | default | unit, range |
@@ -49,6 +82,7 @@ pub enum MispFeeds {
 /// | `confidence` | `{}` | confidence in percent by tag, before those built in |
 /// | `enforce_warninglist` | `false` | have the server leave out what is on its warninglists (slow) |
 /// | `decay` | `false` | ask for decay scores (slow) and leave out what all models call decayed |
+/// | `exchange` | `"off"` | `push` our feeds to the server, `pull` its feeds, `both`, with each sync |
 /// | `refresh` | `"1h"` | duration between syncs |
 /// | `resync` | `"7d"` | duration after which everything is read anew |
 /// | `page_size` | `2000` | attributes an answer, 10 to 100000; halved where the server is slow |
@@ -101,6 +135,8 @@ pub struct Misp {
     pub enforce_warninglist: bool,
     /// Whether to ask for decay scores.
     pub decay: bool,
+    /// In which direction feeds are exchanged.
+    pub exchange: MispExchange,
     /// The time between syncs.
     #[serde(with = "crate::duration")]
     pub refresh: Duration,
@@ -142,6 +178,7 @@ impl Default for Misp {
             confidence: BTreeMap::new(),
             enforce_warninglist: false,
             decay: false,
+            exchange: MispExchange::Off,
             refresh: Duration::from_secs(3600),
             resync: Duration::from_secs(7 * 86_400),
             page_size: 2000,

@@ -17,7 +17,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use self::geo::{Geo, GeoSource};
-pub use self::misp::{Misp, MispFeeds};
+pub use self::misp::{Misp, MispExchange, MispFeeds};
 pub use self::sections::{
     Catalogue, Feeds, History, Parse, Schedule, ScorerKind, Scoring, Snapshot, Warninglists,
 };

@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError};
 
 use super::admission::Admission;
-use super::owner::Shared;
+use super::owner::{Engine, Shared};
 use super::refresh::{Content, FeedReport, Outcome};
 use crate::clock::{Seconds, span};
-use crate::config::Misp;
+use crate::config::{Misp, MispExchange};
 use crate::error::{Error, Result};
 use crate::feed::{Feed, FeedId, ParseLimits};
 use crate::ledger::{FeedHead, Generation, Validators};
+use crate::misp::exchange::{Rules, exchange};
 use crate::misp::feed::{self, Read};
-use crate::misp::{Checked, Client, Folder, Known, Made, State, SyncReport, Synced, mapping, sync};
+use crate::misp::{
+    Checked, Client, Exchange, Folder, Known, Made, State, SyncReport, Synced, mapping, sync,
+};
 use crate::net::PrefixSet;
 
 /// Syncs the servers one after the other. One that fails keeps what was there; errors are only the
@@ -75,6 +78,111 @@ pub(super) fn refresh_feeds(
         reports.push(report);
     }
     Ok(reports)
+}
+
+/// What an exchange of feeds with MISP servers is to do.
+///
+/// ```
+/// use artif_core::ExchangeOptions;
+/// assert!(ExchangeOptions::default().dry_run().dry_run);
+/// ```
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ExchangeOptions {
+    /// In which direction; nothing stands for what the configuration says, and for both where that
+    /// is `off`.
+    pub direction: Option<MispExchange>,
+    /// Has the server switch on, fetch and cache every feed of ours, not only those that are new.
+    pub init: bool,
+    /// Only says what would be done.
+    pub dry_run: bool,
+    /// Set it from any thread to stop.
+    pub cancel: Option<Arc<AtomicBool>>,
+}
+
+impl ExchangeOptions {
+    /// Goes in this direction only.
+    ///
+    /// ```
+    /// use artif_core::{ExchangeOptions, config::MispExchange};
+    /// let options = ExchangeOptions::default().direction(MispExchange::Pull);
+    /// assert!(options.direction.is_some());
+    /// ```
+    #[must_use]
+    pub fn direction(mut self, direction: MispExchange) -> Self {
+        self.direction = Some(direction);
+        self
+    }
+
+    /// Has the server switch on, fetch and cache every feed of ours.
+    ///
+    /// ```
+    /// assert!(artif_core::ExchangeOptions::default().init().init);
+    /// ```
+    #[must_use]
+    pub fn init(mut self) -> Self {
+        self.init = true;
+        self
+    }
+
+    /// Only says what would be done.
+    ///
+    /// ```
+    /// assert!(artif_core::ExchangeOptions::default().dry_run().dry_run);
+    /// ```
+    #[must_use]
+    pub fn dry_run(mut self) -> Self {
+        self.dry_run = true;
+        self
+    }
+
+    /// Stops once `cancel` is set.
+    ///
+    /// ```
+    /// let options = artif_core::ExchangeOptions::default().cancel(Default::default());
+    /// assert!(options.cancel.is_some());
+    /// ```
+    #[must_use]
+    pub fn cancel(mut self, cancel: Arc<AtomicBool>) -> Self {
+        self.cancel = Some(cancel);
+        self
+    }
+}
+
+impl Engine {
+    /// Exchanges feeds with the MISP servers of the configuration: ours are created there, fetched
+    /// and cached by the server, and tagged; its are added here, in the data folder. See
+    /// [`crate::misp`]. With `exchange` in the configuration, each sync does so.
+    ///
+    /// Errors: [`Error::Misp`] of the first server that is not to be reached; what fails with single
+    /// feeds is in the result.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ExchangeOptions};
+    /// let engine = Engine::in_memory().unwrap();
+    /// let done = engine.exchange_feeds(&ExchangeOptions::default().dry_run()).unwrap();
+    /// assert!(done.is_empty(), "no server is configured");
+    /// ```
+    pub fn exchange_feeds(&self, options: &ExchangeOptions) -> Result<Vec<Exchange>> {
+        let shared = &self.shared;
+        // Not while a refresh makes feeds.
+        let _work = shared.work.lock().unwrap_or_else(PoisonError::into_inner);
+        let never = AtomicBool::new(false);
+        let cancel = options.cancel.as_deref().unwrap_or(&never);
+        let mut done = Vec::new();
+        for server in shared.servers() {
+            let direction = match (options.direction, server.exchange) {
+                (Some(direction), _) => direction,
+                (None, MispExchange::Off) => MispExchange::Both,
+                (None, configured) => configured,
+            };
+            let rules = Rules { direction, init: options.init, dry_run: options.dry_run };
+            let client = Client::new(server, &shared.config.fetch, cancel)?;
+            let state = Folder::of(&shared.misp_data(), &server.id).load(server);
+            done.push(shared.exchange(server, &client, &state, rules)?);
+        }
+        Ok(done)
+    }
 }
 
 /// The feeds that were made of the servers before, for an engine that starts.
@@ -157,6 +265,11 @@ impl Sync<'_> {
                 folder.save(&state)?;
             }
             return Err(error);
+        }
+        if self.server.exchange != MispExchange::Off {
+            let rules = Rules { direction: self.server.exchange, init: false, dry_run: false };
+            report.exchange = Some(self.shared.exchange(self.server, &client, &state, rules)?);
+            report.requests = client.requests();
         }
         if report.loaded > 0 || changed {
             report.outcome = Outcome::Loaded;
@@ -287,6 +400,24 @@ impl Shared {
             // Only where no server is configured.
             (None, None) => std::env::temp_dir(),
         }
+    }
+
+    fn exchange(
+        &self,
+        server: &Misp,
+        client: &Client<'_>,
+        state: &State,
+        rules: Rules,
+    ) -> Result<Exchange> {
+        let ours = self.feeds().clone();
+        let folder = Folder::of(&self.misp_data(), &server.id);
+        exchange(client, server, &ours, &state.events, &folder, rules, &mut |feed, note| {
+            if let Some(dir) = &self.dir {
+                crate::feed::added::write(dir, feed, note)?;
+            }
+            self.feeds().push(feed.clone());
+            Ok(())
+        })
     }
 
     /// When a server was last synced.

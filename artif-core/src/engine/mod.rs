@@ -31,6 +31,8 @@ pub use admission::Changes;
 pub use builder::EngineBuilder;
 #[cfg(feature = "cli")]
 pub(crate) use builder::folder_feeds;
+#[cfg(feature = "misp")]
+pub use misp::ExchangeOptions;
 pub use options::{Progress, RefreshEvent, RefreshOptions};
 pub use overrides::Overrides;
 pub use owner::Engine;

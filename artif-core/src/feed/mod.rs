@@ -16,6 +16,8 @@ mod spec;
 pub use catalogue::Catalogue;
 pub use definition::{Feed, FeedId, Role, Scope};
 pub use detect::{Detected, Hint, Proposal, Refusal, detect};
+#[cfg(feature = "misp")]
+pub(crate) use foreign::foreign_feed;
 pub use format::{
     Column, Columns, Format, HeaderKey, Json, JsonPath, Min, Ndjson, UrlPart, ValueKind, Where,
 };

@@ -236,7 +236,17 @@ impl<'a> Client<'a> {
 
     /// An answer that is held whole, read as JSON, with failures inside it found.
     pub(crate) fn small(&self, doing: &str, path: &str, body: Option<&Value>) -> Result<Value> {
-        let mut answer = self.get(doing, path, body, self.server.timeout)?;
+        let answer = self.get(doing, path, body, self.server.timeout)?;
+        self.whole(doing, answer)
+    }
+
+    /// The same for what changes the server: tried once only, as it might be done twice.
+    pub(crate) fn write(&self, doing: &str, path: &str, body: &Value) -> Result<Value> {
+        let answer = self.once(doing, path, Some(body), self.server.timeout)?;
+        self.whole(doing, answer)
+    }
+
+    fn whole(&self, doing: &str, mut answer: Answer) -> Result<Value> {
         if answer.length > SMALL {
             let detail = format!("{} bytes where a small answer was expected", answer.length);
             return Err(self.error(doing, Failure::new(Problem::AnswerTooLarge, detail)));

@@ -50,6 +50,28 @@
 //! What is held of a server is in the folder `misp` of the data folder, 44 bytes an attribute; memory
 //! does not grow with it.
 //!
+//! # Feeds on both sides
+//!
+//! `artif misp sync` ([`crate::Engine::exchange_feeds`]; with `exchange`, each sync) makes our feeds
+//! known to the server and its feeds ours. It compares first and does what is missing, so that it can
+//! be repeated; where neither side changed it takes one request. `--dry-run` prints the plan, `--init`
+//! has the server switch on, fetch and cache all of ours: the first run.
+//!
+//! A feed of ours that MISP can read is created there, fetched and cached by the server, into an
+//! event of its own (`fixed_event`) from which nothing is deleted because a download came out short
+//! (`delta_merge` off, and switched off where somebody switched it on). Once that event is known
+//! here, it gets the feed's threat level, and its categories as tags. Feeds with keys, files, and
+//! feeds that are no threats are not handed on. A feed of the server that is switched on there
+//! becomes a file in `feeds.d` of the data folder; the configuration is not touched. The key's role
+//! has to be that of a site admin for it.
+//!
+//! # Compared with the system artif grew from
+//!
+//! That one asked MISP for each lookup and stored everything in it; here lookups never leave the
+//! process, and MISP is one source of several. Events that are not published do not count unless
+//! `unpublished` is set. Threat level 4, "undefined", is the lowest and not the highest. Its feeds were
+//! merged with deletions on (`delta_merge`), so that one empty download emptied an event.
+//!
 //! # When something goes wrong
 //!
 //! Answers go on with what was there. `artif status` says since when and why; the code in brackets is
@@ -92,6 +114,8 @@ mod client;
 #[cfg(feature = "misp")]
 mod event;
 #[cfg(feature = "misp")]
+pub(crate) mod exchange;
+#[cfg(feature = "misp")]
 pub(crate) mod feed;
 #[cfg(feature = "misp")]
 mod journal;
@@ -102,6 +126,8 @@ mod mirror;
 #[cfg(feature = "misp")]
 mod page;
 mod problem;
+#[cfg(feature = "misp")]
+mod remote;
 #[cfg(all(test, feature = "misp"))]
 mod replay;
 mod report;
@@ -118,6 +144,8 @@ mod walk;
 
 #[cfg(feature = "misp")]
 pub(crate) use client::Client;
+#[cfg(feature = "misp")]
+pub use exchange::{Action, Exchange, Step};
 #[cfg(feature = "misp")]
 pub(crate) use mapping::Made;
 pub use problem::Problem;

@@ -59,6 +59,10 @@ pub struct SyncReport {
     pub loaded: u64,
     /// Feeds whose new content was refused; the last good one stays.
     pub refused: u64,
+    /// The exchange of feeds, where one is configured.
+    #[cfg(feature = "misp")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<super::Exchange>,
     /// Seconds after which the server wants to be asked again, where it failed with such a wish.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u32>,
@@ -80,6 +84,7 @@ impl SyncReport {
             feeds: 0,
             loaded: 0,
             refused: 0,
+            exchange: None,
             retry_after: None,
         }
     }

@@ -166,12 +166,21 @@ impl Folder {
 
     /// A state of another kind; the beginning of it where there is none or it is damaged.
     pub(crate) fn load_as<T: Default + serde::de::DeserializeOwned>(&self) -> T {
-        let text = std::fs::read(self.0.join(STATE)).unwrap_or_default();
-        serde_json::from_slice(&text).unwrap_or_default()
+        self.load_file(STATE)
     }
 
     pub(crate) fn save_as(&self, state: &impl Serialize) -> Result<()> {
         self.write(STATE, state)
+    }
+
+    /// The same in a file of another name.
+    pub(crate) fn load_file<T: Default + serde::de::DeserializeOwned>(&self, name: &str) -> T {
+        let text = std::fs::read(self.0.join(name)).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    pub(crate) fn save_file(&self, name: &str, state: &impl Serialize) -> Result<()> {
+        self.write(name, state)
     }
 
     pub(crate) fn checked(&self) -> Checked {
