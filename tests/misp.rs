@@ -476,3 +476,53 @@ fn the_same_value_in_three_hundred_events_goes_with_the_last_of_them() {
     world.sync();
     assert_eq!(world.engine().check(ip).feeds().count(), 1);
 }
+
+#[test]
+fn warninglists_that_are_on_there_count_here() {
+    let mut world = World::new("warninglists = true");
+    let list = |id: u64, name: &str, entries: serde_json::Value| {
+        serde_json::json!({
+            "id": id.to_string(), "name": name, "type": "cidr", "enabled": true, "version": "3",
+            "category": "false_positive", "warninglist_entry_count": "1",
+            "valid_attributes": "ip-src, ip-dst", "WarninglistEntry": entries,
+        })
+    };
+    {
+        let mut store = world.misp.store();
+        let event = store.add_event("bad", 1, &["c2"]);
+        for address in ["60.0.0.1", "60.0.0.2", "60.0.0.3"] {
+            store.add(event, "ip-dst", address);
+        }
+        let known =
+            list(1, "List of known Cloudflare IP ranges", serde_json::json!(["60.0.0.1/32"]));
+        store.warninglists.insert(1, known);
+        store.warninglists.insert(2, list(2, "Ours", serde_json::json!(["60.0.0.2"])));
+    }
+    world.pass(900);
+    let first = world.sync();
+    assert_eq!(first.lists, 2);
+    let names = |world: &World, ip: &str| -> Vec<String> {
+        let answer = world.engine().check(ip.parse().unwrap());
+        answer.warninglists().map(|list| list.id.clone()).collect()
+    };
+    assert_eq!(names(&world, "60.0.0.1"), ["warninglist.cloudflare"]);
+    assert_eq!(names(&world, "60.0.0.2"), ["warninglist.ours"]);
+    assert!(world.engine().check("60.0.0.1".parse().unwrap()).is_capped());
+    assert!(!world.engine().check("60.0.0.2".parse().unwrap()).is_capped());
+    assert!(world.engine().feeds().iter().all(|feed| feed.role != artif_core::Role::Warninglist));
+
+    // By version: one request for all that did not change.
+    world.pass(900);
+    assert_eq!((world.sync().lists, world.misp.store().count("warninglists")), (0, 1));
+    {
+        let mut store = world.misp.store();
+        let ours = store.warninglists.get_mut(&2).unwrap();
+        ours["version"] = 4.into();
+        ours["WarninglistEntry"] = serde_json::json!(["60.0.0.3"]);
+        store.warninglists.get_mut(&1).unwrap()["enabled"] = false.into();
+    }
+    world.open();
+    assert_eq!((world.sync().lists, world.misp.store().count("warninglists/export")), (1, 1));
+    let now = ["60.0.0.1", "60.0.0.2", "60.0.0.3"].map(|ip| names(&world, ip));
+    assert_eq!(now, [vec![], vec![], vec!["warninglist.ours".to_owned()]]);
+}

@@ -325,7 +325,14 @@ fn change(store: &mut Store, path: &str, query: &Value) -> Option<Value> {
             };
             json!({"Warninglists": store.warninglists.values().map(list).collect::<Vec<_>>()})
         }
-        ("warninglists", "view") => json!({"Warninglist": store.warninglists.get(&id)?}),
+        ("warninglists", "export") => {
+            let list = store.warninglists.get(&id)?;
+            let values: Vec<_> = list["WarninglistEntry"].as_array()?.clone();
+            json!({
+                "name": list["name"], "type": list["type"], "version": list["version"],
+                "matching_attributes": ["ip-src", "ip-dst"], "list": values,
+            })
+        }
         ("sightings", "add") => {
             let stored: BTreeSet<&str> = store
                 .attributes

@@ -82,6 +82,7 @@ impl MispExchange {
 /// | `confidence` | `{}` | confidence in percent by tag, before those built in |
 /// | `enforce_warninglist` | `false` | have the server leave out what is on its warninglists (slow) |
 /// | `decay` | `false` | ask for decay scores (slow) and leave out what all models call decayed |
+/// | `warninglists` | `false` | use the warninglists that are switched on there |
 /// | `exchange` | `"off"` | `push` our feeds to the server, `pull` its feeds, `both`, with each sync |
 /// | `refresh` | `"1h"` | duration between syncs |
 /// | `resync` | `"7d"` | duration after which everything is read anew |
@@ -135,6 +136,8 @@ pub struct Misp {
     pub enforce_warninglist: bool,
     /// Whether to ask for decay scores.
     pub decay: bool,
+    /// Whether its warninglists are used.
+    pub warninglists: bool,
     /// In which direction feeds are exchanged.
     pub exchange: MispExchange,
     /// The time between syncs.
@@ -178,6 +181,7 @@ impl Default for Misp {
             confidence: BTreeMap::new(),
             enforce_warninglist: false,
             decay: false,
+            warninglists: false,
             exchange: MispExchange::Off,
             refresh: Duration::from_secs(3600),
             resync: Duration::from_secs(7 * 86_400),

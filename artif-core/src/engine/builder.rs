@@ -175,8 +175,9 @@ impl EngineBuilder {
             return Err(Error::config("this build has no feature `misp`: remove `[misp]`"));
         }
 
-        let (mut lists, feeds): (Vec<Feed>, Vec<Feed>) =
-            feeds.into_iter().partition(|feed| feed.role == Role::Warninglist);
+        let (mut lists, feeds): (Vec<Feed>, Vec<Feed>) = feeds
+            .into_iter()
+            .partition(|feed| feed.role == Role::Warninglist && feed.misp.is_none());
         for list in &mut lists {
             let facts = warninglist::classify(list.id.as_str(), &config.warninglists);
             list.enabled &= facts.action != warninglist::Action::Ignore;
@@ -337,7 +338,7 @@ pub(crate) fn configured_feeds(
     }
     #[cfg(feature = "misp")]
     if let Some(data) = data {
-        feeds.extend(super::misp::known_feeds(&config.misp, data));
+        feeds.extend(super::misp::known_feeds(config, data));
     }
     for feed in &mut feeds {
         if !seen.insert(feed.id.clone()) {

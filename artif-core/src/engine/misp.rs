@@ -6,17 +6,18 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
 
 use super::admission::Admission;
-use super::owner::{Engine, Shared};
+use super::owner::{Engine, ListFacts, Shared};
 use super::refresh::{Content, FeedReport, Outcome};
 use crate::clock::{Seconds, span};
-use crate::config::{Misp, MispExchange};
+use crate::config::{Config, Misp, MispExchange};
 use crate::error::{Error, Result};
-use crate::feed::{Feed, FeedId, ParseLimits};
+use crate::feed::{Feed, FeedId, ParseLimits, Role, parse};
 use crate::ledger::{FeedHead, Generation, Validators};
 use crate::misp::exchange::{Rules, exchange};
 use crate::misp::feed::{self, Read};
 use crate::misp::{
-    Checked, Client, Exchange, Folder, Known, Made, State, SyncReport, Synced, mapping, sync,
+    Checked, Client, Exchange, Folder, Known, KnownList, Made, State, SyncReport, Synced, lists,
+    mapping, sync,
 };
 use crate::net::PrefixSet;
 
@@ -186,9 +187,17 @@ impl Engine {
 }
 
 /// The feeds that were made of the servers before, for an engine that starts.
-pub(super) fn known_feeds(servers: &[Misp], data: &Path) -> Vec<Feed> {
-    let feeds = |server| mapping::feeds(server, &Folder::of(data, &server.id).load(server));
-    servers.iter().filter(|server| server.enabled).flat_map(feeds).collect()
+pub(super) fn known_feeds(config: &Config, data: &Path) -> Vec<Feed> {
+    let feeds = |server: &Misp| {
+        let state = Folder::of(data, &server.id).load(server);
+        let mut feeds = mapping::feeds(server, &state);
+        let lists = state.lists.values().filter(|_| server.warninglists);
+        let lists =
+            lists.map(|list| lists::feed(server, list.id, &list.name, &config.warninglists));
+        feeds.extend(lists.filter_map(Result::ok));
+        feeds
+    };
+    config.misp.iter().filter(|server| server.enabled).flat_map(feeds).collect()
 }
 
 struct Sync<'a> {
@@ -266,6 +275,8 @@ impl Sync<'_> {
             }
             return Err(error);
         }
+        self.lists(&client, folder, &mut state, report)?;
+        report.requests = client.requests();
         if self.server.exchange != MispExchange::Off {
             let rules = Rules { direction: self.server.exchange, init: false, dry_run: false };
             report.exchange = Some(self.shared.exchange(self.server, &client, &state, rules)?);
@@ -362,6 +373,75 @@ impl Sync<'_> {
         self.forget(folder, state)
     }
 
+    /// Takes over the warninglists that changed; none where the configuration wants none.
+    fn lists(
+        &self,
+        client: &Client<'_>,
+        folder: &Folder,
+        state: &mut State,
+        report: &mut SyncReport,
+    ) -> Result<()> {
+        if !self.server.warninglists && state.lists.is_empty() {
+            return Ok(());
+        }
+        let Admission { store, now, .. } = *self.admission;
+        let mut there = Vec::new();
+        if self.server.warninglists {
+            let said = client.small("reading the list of warninglists", "warninglists", None)?;
+            there = lists::there(&said, self.server, &self.shared.config.warninglists)?;
+            // Those that are configured here count as they are.
+            let ours = &self.shared.warninglists;
+            there.retain(|list| ours.iter().all(|own| own.id != list.feed.id));
+        }
+        let mut known = BTreeMap::new();
+        let mut feeds = Vec::new();
+        for list in there {
+            let id = list.feed.id.clone();
+            let head = store.head(&id)?;
+            let held = state.lists.get(&id).filter(|held| {
+                held.version == list.version
+                    && held.id == list.id
+                    && head.as_ref().is_some_and(|h| h.validators.content == Some(held.content))
+            });
+            let entry = if let Some(held) = held {
+                store.confirm(&id, now, &validators(held.content))?;
+                held.clone()
+            } else {
+                let path = format!("warninglists/export/{}", list.id);
+                let said = client.small("reading a warninglist", &path, None)?.to_string();
+                let parsed = parse(&id, &list.feed.format, self.limits, &mut said.as_bytes())?;
+                let content = mapping::content(&parsed.prefixes);
+                let new = Content::New(Box::new(parsed), validators(content));
+                let admitted = self.admission.admit(&list.feed, head.as_ref(), Ok(new))?;
+                if admitted.outcome == Outcome::Refused {
+                    report.error = report.error.take().or(admitted.error);
+                }
+                report.lists += 1;
+                let (id, version) = (list.id, list.version.clone());
+                KnownList { id, name: list.feed.name.clone(), version, content }
+            };
+            let facts = ListFacts { name: list.feed.name.clone(), version: list.display_version };
+            self.shared.list_facts().insert(id.clone(), facts);
+            known.insert(id, entry);
+            feeds.push(list.feed);
+        }
+        let none = PrefixSet::default();
+        for id in state.lists.keys().filter(|id| !known.contains_key(*id)) {
+            store.commit(Generation::new(id, now, &none, &Validators::default()))?;
+        }
+        if state.lists != known {
+            state.lists = known;
+            folder.save(state)?;
+        }
+        let mut all = self.shared.feeds();
+        let old = |feed: &Feed| {
+            feed.role == Role::Warninglist && feed.misp.as_ref() == Some(&self.server.id)
+        };
+        all.retain(|feed| !old(feed));
+        all.extend(feeds);
+        Ok(())
+    }
+
     /// Forgets feeds that are gone for longer than their history counts, and tells the engine which
     /// there are.
     fn forget(&self, folder: &Folder, state: &mut State) -> Result<()> {
@@ -381,7 +461,9 @@ impl Sync<'_> {
         let mut made = mapping::feeds(self.server, state);
         self.shared.switch(&mut made)?;
         let mut feeds = self.shared.feeds();
-        feeds.retain(|feed| feed.misp.as_ref() != Some(&self.server.id));
+        feeds.retain(|feed| {
+            feed.misp.as_ref() != Some(&self.server.id) || feed.role == Role::Warninglist
+        });
         feeds.extend(made);
         Ok(())
     }

@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::explain::{self, Evidence, Explanation, PastReputation};
-use crate::feed::{Feed, FeedId};
+use crate::feed::{Feed, FeedId, Role};
 use crate::geo::{GeoReport, Updates};
 use crate::ledger::{Ledger, MemoryStore, Override, OverrideChange, Store};
 use crate::net::Prefix;
@@ -248,7 +248,8 @@ impl Engine {
     /// assert!(engine.feeds().len() > 60, "the built-in catalogue");
     /// ```
     pub fn feeds(&self) -> Vec<Feed> {
-        self.shared.feeds().clone()
+        let feeds = self.shared.feeds();
+        feeds.iter().filter(|feed| feed.role != Role::Warninglist).cloned().collect()
     }
 
     /// The warninglists as configured, without those that are built in.
@@ -347,6 +348,11 @@ impl Shared {
         self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[cfg(feature = "misp")]
+    pub(super) fn list_facts(&self) -> std::sync::MutexGuard<'_, BTreeMap<FeedId, ListFacts>> {
+        self.list_facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The MISP servers that are asked.
     pub(super) fn servers(&self) -> impl Iterator<Item = &crate::config::Misp> {
         self.config.misp.iter().filter(|server| server.enabled)
@@ -430,7 +436,7 @@ impl ReputationEngine for Engine {
         }
         match self.shared.ledger.store().heads() {
             Ok(heads) => {
-                status.feeds = feeds_now(&self.shared.feeds(), &heads, &self.shared.troubles);
+                status.feeds = feeds_now(&self.feeds(), &heads, &self.shared.troubles);
             }
             Err(error) => tracing::error!(%error, "the ledger gives no feed states"),
         }

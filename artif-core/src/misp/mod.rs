@@ -50,6 +50,11 @@
 //! What is held of a server is in the folder `misp` of the data folder, 44 bytes an attribute; memory
 //! does not grow with it.
 //!
+//! With `warninglists`, the lists that are switched on in MISP and hold addresses become
+//! warninglists here, each fetched again when its version changes. They mean what the list of that
+//! name means ([`crate::warninglist`]): public resolvers and CDNs cap, clouds and VPNs only annotate,
+//! whatever MISP calls a false positive; `[warninglists]` has the last word.
+//!
 //! # Feeds on both sides
 //!
 //! `artif misp sync` ([`crate::Engine::exchange_feeds`]; with `exchange`, each sync) makes our feeds
@@ -120,6 +125,8 @@ pub(crate) mod feed;
 #[cfg(feature = "misp")]
 mod journal;
 #[cfg(feature = "misp")]
+pub(crate) mod lists;
+#[cfg(feature = "misp")]
 pub(crate) mod mapping;
 #[cfg(feature = "misp")]
 mod mirror;
@@ -153,6 +160,6 @@ pub use problem::Problem;
 pub(crate) use report::statuses;
 pub use report::{ServerStatus, SyncReport};
 #[cfg(feature = "misp")]
-pub(crate) use state::{Checked, Folder, Known, State};
+pub(crate) use state::{Checked, Folder, Known, KnownList, State};
 #[cfg(feature = "misp")]
 pub(crate) use sync::Synced;

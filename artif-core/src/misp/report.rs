@@ -59,6 +59,8 @@ pub struct SyncReport {
     pub loaded: u64,
     /// Feeds whose new content was refused; the last good one stays.
     pub refused: u64,
+    /// Warninglists that were read.
+    pub lists: u64,
     /// The exchange of feeds, where one is configured.
     #[cfg(feature = "misp")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,6 +86,7 @@ impl SyncReport {
             feeds: 0,
             loaded: 0,
             refused: 0,
+            lists: 0,
             exchange: None,
             retry_after: None,
         }

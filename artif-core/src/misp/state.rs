@@ -62,6 +62,16 @@ pub(crate) struct Known {
     pub(crate) gone: Option<Seconds>,
 }
 
+/// A warninglist as it was last committed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KnownList {
+    /// Its number there.
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) content: u128,
+}
+
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct State {
@@ -86,6 +96,9 @@ pub(crate) struct State {
     pub(crate) pending: Option<Pending>,
     /// The feeds made of it.
     pub(crate) feeds: BTreeMap<FeedId, Known>,
+    /// The warninglists.
+    #[serde(default)]
+    pub(crate) lists: BTreeMap<FeedId, KnownList>,
     /// What they were made from, in short.
     pub(crate) made_from: String,
 }
@@ -151,7 +164,7 @@ impl Folder {
             Ok(state) => {
                 tracing::info!(server = %server.id, "it is asked for something else: all anew");
                 // The feeds are still there until the first sync has come to its end.
-                State { feeds: state.feeds, ..State::new(question) }
+                State { feeds: state.feeds, lists: state.lists, ..State::new(question) }
             }
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "damaged: all is read anew");
