@@ -107,6 +107,20 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A MISP server said no, or nothing.
+    #[error("misp {server}: {doing}: {detail}; {} [{}]", problem.advice(), problem.code())]
+    Misp {
+        /// The server's id in the configuration.
+        server: String,
+        /// What kind of failure it is; its code is stable.
+        problem: crate::misp::Problem,
+        /// What was tried.
+        doing: String,
+        /// What the server said, cut to 80 characters, or what happened.
+        detail: String,
+        /// Seconds after which the server wants to be asked again.
+        retry_after: Option<u32>,
+    },
     /// The ledger failed.
     #[error("ledger {}: {operation} failed", path.display())]
     Ledger {
@@ -203,6 +217,7 @@ impl Error {
             Self::Fetch { .. } => "ARTIF_FETCH",
             Self::Parse { .. } => "ARTIF_PARSE",
             Self::Refused { .. } => "ARTIF_REFUSED",
+            Self::Misp { .. } => "ARTIF_MISP",
             Self::Ledger { .. } => "ARTIF_LEDGER",
             Self::LedgerCorrupt { .. } => "ARTIF_LEDGER_CORRUPT",
             Self::Geo { .. } => "ARTIF_GEO",
@@ -221,7 +236,12 @@ impl Error {
     /// assert!(!artif_core::Error::Cancelled.is_retryable());
     /// ```
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Fetch { retryable: true, .. } | Self::Locked { .. })
+        match self {
+            Self::Fetch { retryable, .. } => *retryable,
+            Self::Misp { problem, .. } => problem.may_pass(),
+            Self::Locked { .. } => true,
+            _ => false,
+        }
     }
 
     /// The text with those of the errors underneath, for languages whose errors have no chain.

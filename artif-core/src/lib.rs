@@ -75,6 +75,7 @@ mod gate;
 pub mod geo;
 pub mod ledger;
 pub mod middleware;
+pub mod misp;
 mod net;
 mod overlay;
 mod pinned;
@@ -93,6 +94,8 @@ pub use change::Change;
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use columns::{Addresses, AnswerColumns};
 pub use config::Config;
+#[cfg(feature = "misp")]
+pub use engine::ExchangeOptions;
 pub use engine::{
     Changes, Engine, EngineBuilder, FeedReport, Listener, Outcome, Overrides, Progress, Reader,
     RefreshEvent, RefreshOptions, RefreshReport, RefreshTimings, Refresher, ReputationEngine,

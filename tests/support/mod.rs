@@ -4,6 +4,8 @@
 
 #[cfg(feature = "fetch")]
 pub(crate) mod http_server;
+#[cfg(feature = "misp")]
+pub(crate) mod misp_server;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -98,6 +98,10 @@ pub(super) enum Command {
     /// The lists of known-good and shared infrastructure
     #[command(subcommand)]
     Warninglists(WarninglistsCommand),
+    /// Exchange feeds with the MISP servers of the configuration
+    #[cfg(feature = "misp")]
+    #[command(subcommand)]
+    Misp(MispCommand),
     /// Let networks in or keep them out, whatever feeds say
     #[command(subcommand)]
     Override(OverrideCommand),
@@ -249,6 +253,43 @@ pub(super) enum WarninglistsCommand {
     List,
     /// Fetch the lists of the configuration, and no feed
     Update,
+}
+
+#[cfg(feature = "misp")]
+#[derive(Debug, Subcommand)]
+pub(super) enum MispCommand {
+    /// How the servers were when they were last asked
+    Status,
+    /// Create our feeds on the servers, have them fetched, cached and tagged, and add theirs here
+    ///
+    /// Prints what was done, or with --dry-run what would be. Attributes are read by `artif
+    /// refresh`. With `exchange` under [misp] each refresh does this, too.
+    Sync(MispSyncArgs),
+}
+
+#[cfg(feature = "misp")]
+#[derive(Debug, Args)]
+pub(super) struct MispSyncArgs {
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// First run: have the servers switch on, fetch and cache all of our feeds
+    #[arg(long)]
+    pub(super) init: bool,
+    /// Go in one direction only [default: what the configuration says, else both]
+    #[arg(long, value_enum)]
+    pub(super) direction: Option<Direction>,
+}
+
+#[cfg(feature = "misp")]
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(super) enum Direction {
+    /// Create ours there
+    Push,
+    /// Add theirs here
+    Pull,
+    /// Both
+    Both,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,8 @@ mod geo;
 mod human;
 mod import;
 mod io;
+#[cfg(feature = "misp")]
+mod misp;
 mod output;
 mod overrides;
 mod progress;
@@ -92,6 +94,8 @@ fn dispatch(command: &Command, context: &mut Context<'_>) -> Done {
         Command::Status(args) => status::run(args, context),
         Command::Feeds(command) => feeds::run(command, context),
         Command::Warninglists(command) => warninglists::run(command, context),
+        #[cfg(feature = "misp")]
+        Command::Misp(command) => misp::run(command, context),
         Command::Override(command) => overrides::run(command, context),
         Command::Geo(command) => geo::run(command, context),
         Command::Snapshot(command) => snapshot::run(command, context),

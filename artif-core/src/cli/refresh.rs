@@ -61,9 +61,11 @@ fn refresh(
 /// The exit code a refresh deserves.
 pub(super) fn code(report: &RefreshReport) -> u8 {
     let lists = report.warninglists.iter();
+    let servers = report.misp.iter();
     let bad = report.count(Outcome::Failed)
         + report.count(Outcome::Refused)
-        + lists.filter(|l| matches!(l.outcome, Outcome::Failed | Outcome::Refused)).count();
+        + lists.filter(|l| matches!(l.outcome, Outcome::Failed | Outcome::Refused)).count()
+        + servers.filter(|s| matches!(s.outcome, Outcome::Failed | Outcome::Refused)).count();
     if bad == 0 { exit::OK } else { exit::PARTIAL }
 }
 
@@ -193,10 +195,27 @@ pub(super) fn troubles(report: &RefreshReport, screen: &mut Screen<'_>) -> Resul
         let reason = error.strip_prefix(&format!("feed {name}: ")).unwrap_or(error);
         screen.line(format_args!("  {word} {name}: {}", human::printable(reason)))?;
     }
+    for server in &report.misp {
+        let Some(error) = &server.error else { continue };
+        let word = screen.paint("failed", Style::new().red());
+        screen.line(format_args!("  {word} {}", human::printable(error)))?;
+    }
     Ok(())
 }
 
 fn summary(report: &RefreshReport, screen: &mut Screen<'_>) -> Result<(), Stop> {
+    for server in report.misp.iter().filter(|server| server.error.is_none()) {
+        screen.line(format_args!(
+            "{}: {} attributes in {} feeds after {} requests: {} added, {} changed, {} removed",
+            server.server,
+            human::count(server.attributes),
+            human::count(server.feeds),
+            human::count(server.requests),
+            human::count(server.added),
+            human::count(server.changed),
+            human::count(server.removed)
+        ))?;
+    }
     let totals = Totals::of(&report.feeds);
     let timings = &report.timings;
     screen.line(format_args!(

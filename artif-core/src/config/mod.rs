@@ -6,6 +6,7 @@
 mod env;
 mod geo;
 mod locate;
+mod misp;
 mod sections;
 pub(crate) mod suggest;
 
@@ -16,6 +17,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use self::geo::{Geo, GeoSource};
+pub use self::misp::{Misp, MispExchange, MispFeeds};
 pub use self::sections::{
     Catalogue, CategoryThresholds, Feeds, History, Parse, Schedule, ScorerKind, Scoring, Snapshot,
     Warninglists,
@@ -92,6 +94,9 @@ pub struct Config {
     pub warninglists: Warninglists,
     /// Which catalogue entries take part.
     pub feeds: Feeds,
+    /// MISP servers: `[misp]` for one, `[[misp]]` for several.
+    #[serde(deserialize_with = "misp::one_or_many", skip_serializing_if = "Vec::is_empty")]
+    pub misp: Vec<Misp>,
     /// The `[[feed]]` sections: only their number, see `feed_sections`.
     #[serde(skip_serializing)]
     feed: Vec<IgnoredAny>,
@@ -130,6 +135,7 @@ impl Default for Config {
             schedule: Schedule::default(),
             warninglists: Warninglists::default(),
             feeds: Feeds::default(),
+            misp: Vec::new(),
             feed: Vec::new(),
             origin: Origin::default(),
         }
@@ -335,6 +341,7 @@ impl Config {
         });
         self.fetch.resolve(folder);
         self.geo.resolve(folder);
+        self.misp.iter_mut().for_each(|server| server.resolve(folder));
         for path in std::iter::once(&mut self.data).chain(files) {
             // An absolute path replaces the folder.
             *path = folder.join(&*path);
@@ -439,6 +446,7 @@ impl Config {
             ("guard", self.guard.problem()),
             ("middleware", self.middleware.problem()),
             ("warninglists", self.warninglists.problem()),
+            ("misp", misp::problem(&self.misp)),
             ("feeds", both()),
         ];
         sections.into_iter().find_map(|(section, problem)| {

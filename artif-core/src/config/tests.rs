@@ -8,10 +8,13 @@ fn shown(text: &str) -> String {
     Config::from_toml(text).unwrap_err().to_string()
 }
 
-/// The example with its commented-out keys, but without the `[[feed]]`.
+/// The example with its commented-out keys, but without `[[misp]]` and `[[feed]]`.
 fn example_with_everything() -> String {
-    let (keys, _) = EXAMPLE.split_once("#[[feed]]").unwrap();
-    keys.lines()
+    uncommented(EXAMPLE.split_once("#[[misp]]").unwrap().0)
+}
+
+fn uncommented(text: &str) -> String {
+    text.lines()
         .map(|line| match line.strip_prefix('#') {
             Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase()) => key,
             _ => line,
@@ -50,6 +53,52 @@ fn the_example_file_the_variables_and_the_types_have_the_same_keys() {
 }
 
 #[test]
+fn the_example_server_has_every_key() {
+    let (_, server) = EXAMPLE.split_once("#[[misp]]").unwrap();
+    let (server, _) = server.split_once("#[[feed]]").unwrap();
+    let text = format!("[[misp]]\n{}", uncommented(server));
+    let config = Config::from_toml(&text).unwrap();
+    let mut expected = Misp::new("https://misp.example/", "file:misp.key".parse().unwrap());
+    expected.not_tags = vec!["tlp:red".to_owned()];
+    let found = Misp {
+        categories: expected.categories.clone(),
+        confidence: expected.confidence.clone(),
+        ca_file: None,
+        client_cert: None,
+        client_key: None,
+        proxy: None,
+        ..config.misp[0].clone()
+    };
+    assert_eq!(found, expected, "the defaults");
+    let keys = |table: toml::Table| table.into_iter().map(|(key, _)| key).collect::<BTreeSet<_>>();
+    let in_file: toml::Table = uncommented(server).parse().unwrap();
+    let in_types = toml::Table::try_from(&config.misp[0]).unwrap();
+    assert_eq!(keys(in_file), keys(in_types));
+}
+
+#[test]
+fn mistakes_in_a_server_are_named() {
+    let server = "url = 'https://misp.example/'\nkey = 'env:K'\n";
+    for (more, expected) in [
+        ("page_size = 9", "`misp.page_size` is not within 10 to 100000"),
+        ("refresh = '59s'", "`misp.refresh` is shorter than a minute"),
+        ("resync = '1m'", "`misp.resync` is shorter than `refresh`"),
+        ("feeds = 'tag'", "`misp.feeds` by tag needs `tags`"),
+        ("client_cert = 'x'", "`misp.client_cert` and `client_key` belong together"),
+        ("confidence = { x = 101 }", "`misp.confidence` has a percentage above 100"),
+        ("tls_verfy = false", "did you mean \"tls_verify\"?"),
+        ("\n[[misp]]\nurl = 'x'", "`misp.url` has to be an https: or http: address"),
+        ("\n[[misp]]\nurl = 'http://x'\nkey = 'env:K'", "`misp.id` \"misp\" is there twice"),
+    ] {
+        let error = shown(&format!("[[misp]]\n{server}{more}"));
+        assert!(error.contains(expected), "{error}");
+    }
+    let secret = shown("[misp]\nurl = 'https://u:hunter2@x/'\nkey = 'env:K'");
+    assert!(secret.contains("holds a user") && !secret.contains("hunter2"), "{secret}");
+    assert!(!shown("[misp]\nurl = 'https://x/'\nkey = 'hunter2'").contains("hunter2"));
+}
+
+#[test]
 fn the_example_feed_is_a_section() {
     let (_, feed) = EXAMPLE.split_once("#[[feed]]").unwrap();
     let text = format!("[[feed]]{}", feed.replace("\n#", "\n"));
@@ -66,7 +115,7 @@ fn mistakes_name_line_key_and_remedy() {
         (
             "\n\n[geoo]\nasn = 'x'",
             "configuration, line 3: unknown key `geoo`, expected one of `data`, `catalogue`, \
-             `geo`, `scoring`, `history`, `parse`, `fetch`, `guard`, `snapshot`, `middleware`, `schedule`, `warninglists`, `feeds`, `feed`; did you \
+             `geo`, `scoring`, `history`, `parse`, `fetch`, `guard`, `snapshot`, `middleware`, `schedule`, `warninglists`, `feeds`, `misp`, `feed`; did you \
              mean \"geo\"?",
         ),
         (

@@ -174,8 +174,23 @@ impl EngineBuilder {
             None => Holding::Memory(MemoryStore::new()),
         };
 
-        let (mut lists, feeds): (Vec<Feed>, Vec<Feed>) =
-            feeds.into_iter().partition(|feed| feed.role == Role::Warninglist);
+        #[cfg(feature = "misp")]
+        let misp_folder = match &dir {
+            None if !config.misp.is_empty() || feeds.iter().any(is_collection) => {
+                Some(tempfile::tempdir().map_err(|error| {
+                    Error::io("making a folder in", std::env::temp_dir(), error)
+                })?)
+            }
+            _ => None,
+        };
+        #[cfg(not(feature = "misp"))]
+        if config.misp.iter().any(|server| server.enabled) {
+            return Err(Error::config("this build has no feature `misp`: remove `[misp]`"));
+        }
+
+        let (mut lists, feeds): (Vec<Feed>, Vec<Feed>) = feeds
+            .into_iter()
+            .partition(|feed| feed.role == Role::Warninglist && feed.misp.is_none());
         for list in &mut lists {
             let facts = warninglist::classify(list.id.as_str(), &config.warninglists);
             list.enabled &= facts.action != warninglist::Action::Ignore;
@@ -230,6 +245,8 @@ impl EngineBuilder {
             scheduled: AtomicBool::new(false),
             warninglists: Mutex::new(lists),
             list_facts: Mutex::new(list_facts),
+            #[cfg(feature = "misp")]
+            misp_folder,
         })
     }
 }
@@ -243,6 +260,12 @@ fn known_to_checkpoint(dir: &Path) -> Result<MemoryStore> {
     let Some(path) = newest_good(dir)? else { return Ok(MemoryStore::new()) };
     let file = File::open(&path).map_err(|error| Error::io("opening", &path, error))?;
     MemoryStore::import_from(&mut BufReader::new(file), &path)
+}
+
+/// Whether a feed needs a place for what it was before.
+#[cfg(feature = "misp")]
+fn is_collection(feed: &Feed) -> bool {
+    matches!(feed.format, crate::feed::Format::MispFeed {})
 }
 
 fn known_troubles(feeds: &[SnapshotFeed]) -> BTreeMap<FeedId, String> {
@@ -340,6 +363,10 @@ pub(crate) fn configured_feeds(
             });
         }
         feeds.push(feed);
+    }
+    #[cfg(feature = "misp")]
+    if let Some(data) = data {
+        feeds.extend(super::misp::known_feeds(config, data));
     }
     for feed in &mut feeds {
         if !seen.insert(feed.id.clone()) {

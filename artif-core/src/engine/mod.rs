@@ -5,6 +5,8 @@ mod autonomous;
 mod builder;
 mod follow;
 mod metrics;
+#[cfg(feature = "misp")]
+mod misp;
 mod options;
 mod overrides;
 mod owner;
@@ -34,6 +36,8 @@ pub use admission::Changes;
 pub use builder::EngineBuilder;
 #[cfg(feature = "cli")]
 pub(crate) use builder::folder_feeds;
+#[cfg(feature = "misp")]
+pub use misp::ExchangeOptions;
 pub use options::{Progress, RefreshEvent, RefreshOptions};
 pub use overrides::Overrides;
 pub use owner::Engine;

@@ -22,7 +22,7 @@ use crate::columns::{Addresses, AnswerColumns};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::explain::{self, Evidence, Explanation, PastReputation};
-use crate::feed::{Feed, FeedId};
+use crate::feed::{Feed, FeedId, Role};
 use crate::gate::Gate;
 use crate::geo::{GeoReport, Updates};
 use crate::ledger::{Ledger, MemoryStore, Override, OverrideChange, Store};
@@ -72,6 +72,9 @@ pub(super) struct Shared {
     /// Fetched and kept like feeds, and shown apart from them.
     pub(super) warninglists: Mutex<Vec<Feed>>,
     pub(super) list_facts: Mutex<BTreeMap<FeedId, ListFacts>>,
+    /// Where an engine in memory keeps what is known of MISP servers while it lives.
+    #[cfg(feature = "misp")]
+    pub(super) misp_folder: Option<tempfile::TempDir>,
 }
 
 /// What a warninglist's document says of itself.
@@ -260,7 +263,8 @@ impl Engine {
     /// assert!(engine.feeds().len() > 60, "the built-in catalogue");
     /// ```
     pub fn feeds(&self) -> Vec<Feed> {
-        self.shared.feeds().clone()
+        let feeds = self.shared.feeds();
+        feeds.iter().filter(|feed| feed.role != Role::Warninglist).cloned().collect()
     }
 
     /// The warninglists as configured, without those that are built in; of a folder those that were
@@ -375,7 +379,17 @@ impl Shared {
         self.warninglists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything that is fetched: feeds, then warninglists.
+    #[cfg(feature = "misp")]
+    pub(super) fn list_facts(&self) -> std::sync::MutexGuard<'_, BTreeMap<FeedId, ListFacts>> {
+        self.list_facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The MISP servers that are asked.
+    pub(super) fn servers(&self) -> impl Iterator<Item = &crate::config::Misp> {
+        self.config.misp.iter().filter(|server| server.enabled)
+    }
+
+    /// Everything that is listed: feeds, then warninglists.
     pub(super) fn sources(&self) -> Vec<Feed> {
         self.look_for_warninglists();
         let mut all = self.feeds().clone();
@@ -500,7 +514,7 @@ impl ReputationEngine for Engine {
         match self.shared.ledger.store().heads() {
             Ok(heads) => {
                 status.feeds = feeds_now(
-                    &self.shared.feeds(),
+                    &self.feeds(),
                     &heads,
                     &self.shared.troubles,
                     &self.shared.config.guard,
@@ -511,6 +525,10 @@ impl ReputationEngine for Engine {
         }
         let updates = self.shared.updates.lock().unwrap_or_else(PoisonError::into_inner);
         status.geo_updates = updates.status();
+        #[cfg(feature = "misp")]
+        if let Some(folder) = &self.shared.misp_folder {
+            status.misp = crate::misp::statuses(folder.path());
+        }
         status.find_problems();
         status
     }

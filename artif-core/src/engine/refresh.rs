@@ -16,11 +16,13 @@ use super::owner::{ListFacts, Shared};
 use super::publication::{self, Published};
 use super::status::SnapshotStatus;
 use crate::clock::{Seconds, seconds, span};
+use crate::config::Misp;
 use crate::error::{Error, Result};
 use crate::feed::source::{self, Body, Fetched};
-use crate::feed::{Feed, FeedId, ParseLimits, ParseReport, Parsed, Scope, guard, parse};
+use crate::feed::{Feed, FeedId, Format, ParseLimits, ParseReport, Parsed, Scope, guard, parse};
 use crate::geo::GeoSources;
 use crate::ledger::{Commit, FeedHead, Validators};
+use crate::misp::SyncReport;
 
 /// Bumped when the same bytes would be parsed to something else than before.
 const PARSER: u32 = 1;
@@ -114,6 +116,8 @@ pub struct RefreshReport {
     pub feeds: Vec<FeedReport>,
     /// The same of the warninglists.
     pub warninglists: Vec<FeedReport>,
+    /// The syncs of MISP servers.
+    pub misp: Vec<SyncReport>,
     /// Ended listings forgotten because they passed the retention.
     pub expired: u64,
     /// Whether a new snapshot was published.
@@ -176,23 +180,32 @@ pub(super) enum Content {
 
 pub(super) fn refresh(shared: &Shared, options: &RefreshOptions) -> Result<RefreshReport> {
     let all = shared.sources();
-    let chosen = choose(&all, options)?;
-    refresh_chosen(shared, options, &all, &chosen)
+    let chosen = choose(shared, &all, options)?;
+    refresh_chosen(shared, options, &chosen)
+}
+
+/// What a refresh is about.
+struct Chosen<'a> {
+    /// What is fetched.
+    feeds: Vec<&'a Feed>,
+    /// What is synced.
+    servers: Vec<&'a Misp>,
 }
 
 /// Refreshes the feeds named in the options and, unlike [`refresh`], no feed where none is: then
 /// only what depends on the clock is seen to.
 pub(super) fn refresh_named(shared: &Shared, options: &RefreshOptions) -> Result<RefreshReport> {
     let all = shared.sources();
-    let chosen: Vec<_> = all.iter().filter(|feed| options.feeds.contains(&feed.id)).collect();
-    refresh_chosen(shared, options, &all, &chosen)
+    let named = |id: &FeedId| options.feeds.contains(id);
+    let feeds = all.iter().filter(|feed| feed.misp.is_none() && named(&feed.id)).collect();
+    let servers = shared.servers().filter(|server| named(&server.id)).collect();
+    refresh_chosen(shared, options, &Chosen { feeds, servers })
 }
 
 fn refresh_chosen(
     shared: &Shared,
     options: &RefreshOptions,
-    all: &[Feed],
-    chosen: &[&Feed],
+    chosen: &Chosen<'_>,
 ) -> Result<RefreshReport> {
     let mut work = shared.work.lock().unwrap_or_else(PoisonError::into_inner);
     let started = Instant::now();
@@ -210,13 +223,22 @@ fn refresh_chosen(
             progress(event);
         }
     };
-    if !chosen.is_empty() {
-        tracing::info!(sources = chosen.len(), "fetching");
+    if !chosen.feeds.is_empty() {
+        tracing::info!(sources = chosen.feeds.len(), "fetching");
     }
-    progress(RefreshEvent::Started { feeds: chosen.len() });
+    progress(RefreshEvent::Started { feeds: chosen.feeds.len() });
     let now = seconds(shared.clock.now());
-    let systems = Systems::needed_by(chosen, shared, &mut work);
-    let reports = take_in(shared, options, chosen, &systems, now, &progress)?;
+    let (many, single): (Vec<_>, Vec<_>) =
+        chosen.feeds.iter().copied().partition(|feed| is_of_many_documents(feed));
+    let systems = Systems::needed_by(&single, shared, &mut work);
+    let mut reports = take_in(shared, options, &single, &systems, now, &progress)?;
+    reports.extend(collections(shared, options, &many, now)?);
+    let place = |id: &FeedId| chosen.feeds.iter().position(|feed| feed.id == *id);
+    reports.sort_by_key(|report| place(&report.feed));
+    #[cfg(feature = "misp")]
+    let misp = sync(shared, options, &chosen.servers, now)?;
+    #[cfg(not(feature = "misp"))]
+    let misp = chosen.servers.iter().filter_map(|_| None).collect();
     let (reports, warninglists) = apart(shared, reports);
     timings.feeds = millis(started.elapsed());
 
@@ -226,6 +248,7 @@ fn refresh_chosen(
         return Ok(RefreshReport {
             feeds: reports,
             warninglists,
+            misp,
             expired: 0,
             published: false,
             snapshot,
@@ -236,14 +259,16 @@ fn refresh_chosen(
     let retention = span(shared.config.history.retention);
     let expired = shared.ledger.store().expire(now.saturating_sub(retention))?;
 
+    // Syncs make feeds.
+    let all = shared.sources();
     let Published { anew: published, geo, compile, publish } =
-        publication::publish_if_needed(shared, &mut work, all, now, expired > 0, &progress)?;
+        publication::publish_if_needed(shared, &mut work, &all, now, expired > 0, &progress)?;
     timings.geo = millis(geo);
     timings.compile = millis(compile);
     timings.publish = millis(publish);
     timings.total = millis(started.elapsed());
     let snapshot = SnapshotStatus::of_view(&shared.answers.load());
-    Ok(RefreshReport { feeds: reports, warninglists, expired, published, snapshot, timings })
+    Ok(RefreshReport { feeds: reports, warninglists, misp, expired, published, snapshot, timings })
 }
 
 /// The reports of feeds and those of warninglists, of which it is kept what they say of themselves.
@@ -277,13 +302,83 @@ pub(crate) fn parse_limits(config: &crate::config::Parse) -> ParseLimits {
     }
 }
 
-fn choose<'a>(all: &'a [Feed], options: &RefreshOptions) -> Result<Vec<&'a Feed>> {
+fn choose<'a>(shared: &'a Shared, all: &'a [Feed], options: &RefreshOptions) -> Result<Chosen<'a>> {
     if options.feeds.is_empty() {
-        return Ok(all.iter().filter(|feed| feed.enabled).collect());
+        let feeds = all.iter().filter(|feed| feed.enabled && feed.misp.is_none()).collect();
+        return Ok(Chosen { feeds, servers: shared.servers().collect() });
     }
-    let find = |id: &FeedId| all.iter().find(|feed| feed.id == *id);
-    let named = options.feeds.iter();
-    named.map(|id| find(id).ok_or_else(|| Error::UnknownFeed { id: id.to_string() })).collect()
+    let mut chosen = Chosen { feeds: Vec::new(), servers: Vec::new() };
+    for id in &options.feeds {
+        let feed = all.iter().find(|feed| feed.id == *id);
+        // A feed of a server comes with all others of it.
+        let server = feed.map_or(Some(id), |feed| feed.misp.as_ref());
+        let server = server.and_then(|id| shared.servers().find(|server| server.id == *id));
+        match (feed, server) {
+            (_, Some(server)) => {
+                if !chosen.servers.iter().any(|other| other.id == server.id) {
+                    chosen.servers.push(server);
+                }
+            }
+            (Some(feed), None) => chosen.feeds.push(feed),
+            (None, None) => return Err(Error::UnknownFeed { id: id.to_string() }),
+        }
+    }
+    Ok(chosen)
+}
+
+/// Whether a feed is no single document.
+fn is_of_many_documents(feed: &Feed) -> bool {
+    cfg!(feature = "misp") && matches!(feed.format, Format::MispFeed {})
+}
+
+#[cfg_attr(not(feature = "misp"), expect(clippy::unnecessary_wraps, reason = "nothing to do"))]
+fn collections(
+    shared: &Shared,
+    options: &RefreshOptions,
+    feeds: &[&Feed],
+    now: Seconds,
+) -> Result<Vec<FeedReport>> {
+    #[cfg(feature = "misp")]
+    {
+        let never = AtomicBool::new(false);
+        let cancel = options.cancel.as_deref().unwrap_or(&never);
+        let limits = parse_limits(&shared.config.parse);
+        let admission = admission(shared, options, now);
+        super::misp::refresh_feeds(shared, feeds, &admission, &limits, cancel)
+    }
+    #[cfg(not(feature = "misp"))]
+    {
+        let _ = (shared, options, feeds, now);
+        Ok(Vec::new())
+    }
+}
+
+#[cfg(feature = "misp")]
+fn sync(
+    shared: &Shared,
+    options: &RefreshOptions,
+    servers: &[&Misp],
+    now: Seconds,
+) -> Result<Vec<SyncReport>> {
+    if options.dry_run {
+        return Ok(Vec::new());
+    }
+    let never = AtomicBool::new(false);
+    let cancel = options.cancel.as_deref().unwrap_or(&never);
+    let limits = parse_limits(&shared.config.parse);
+    let admission = admission(shared, options, now);
+    super::misp::sync_servers(shared, servers, &admission, &limits, cancel)
+}
+
+fn admission<'a>(shared: &'a Shared, options: &RefreshOptions, now: Seconds) -> Admission<'a> {
+    Admission {
+        store: shared.ledger.store(),
+        guard: &shared.config.guard,
+        troubles: &shared.troubles,
+        force: options.force,
+        dry_run: options.dry_run,
+        now,
+    }
 }
 
 /// Fetches and parses on other threads, commits on this one, in the order of arrival.
@@ -309,14 +404,7 @@ fn take_in(
         requests.push(source::Request::new(feed, validators.unwrap_or_default()));
         heads.push(head);
     }
-    let admission = Admission {
-        store: shared.ledger.store(),
-        guard: &shared.config.guard,
-        troubles: &shared.troubles,
-        force: options.force,
-        dry_run: options.dry_run,
-        now,
-    };
+    let admission = admission(shared, options, now);
     let mut reports: Vec<Option<FeedReport>> = vec![None; feeds.len()];
     let workers = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(1, 4));
     // Small bounds: what is parsed but not committed is the memory that a refresh needs.

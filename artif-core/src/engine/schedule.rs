@@ -338,6 +338,14 @@ impl<'a> Schedule<'a> {
                 }
             }
         }
+        for sync in &report.misp {
+            let Some(task) = self.plan.task(&sync.server) else { continue };
+            match sync.outcome {
+                Outcome::Failed => task.failed(now, sync.retry_after, dice()),
+                // What was refused was read all the same.
+                _ => task.succeeded(now, dice()),
+            }
+        }
         // Where compiling is still due it came to nothing.
         let nothing = recompile_at(self.shared, now) <= now;
         self.compile_again = if nothing { now.saturating_add(PAUSE) } else { 0 };
@@ -368,11 +376,19 @@ impl<'a> Schedule<'a> {
     fn take_stock(&mut self) -> Result<()> {
         let feeds = self.shared.sources();
         let heads = self.shared.ledger.store().heads()?;
-        let enabled = feeds.iter().filter(|feed| feed.enabled);
+        // What is made of a MISP server comes with it.
+        let enabled = feeds.iter().filter(|feed| feed.enabled && feed.misp.is_none());
+        let enabled = enabled.map(|feed| (feed.id.clone(), feed.refresh_seconds));
+        let servers = self.shared.servers();
+        let servers = servers.map(|server| (server.id.clone(), span(server.refresh)));
         let saved = &self.saved;
-        self.plan.set(enabled.map(|feed| (feed.id.clone(), feed.refresh_seconds)), |id, every| {
+        self.plan.set(enabled.chain(servers), |id, every| {
             if let Some(trouble) = saved.get(id) {
                 return Task::troubled(every, trouble);
+            }
+            #[cfg(feature = "misp")]
+            if let Some(synced) = self.shared.synced(id) {
+                return Task::new(every, Some(synced));
             }
             let head = heads.binary_search_by(|head| head.feed.cmp(id)).ok();
             let head = head.and_then(|place| heads.get(place));

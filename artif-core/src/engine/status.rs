@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::geo::{GeoDatabase, GeoUpdateStatus, Updates};
 use crate::ledger::StoreStatus;
+use crate::misp::ServerStatus;
 use crate::snapshot::{SnapshotCounts, SnapshotFeed};
 use crate::view::View;
 
@@ -81,6 +82,8 @@ pub struct Status {
     pub geo: Vec<GeoDatabase>,
     /// How the updates of those are that have a source.
     pub geo_updates: Vec<GeoUpdateStatus>,
+    /// The MISP servers, as they were when they were last asked.
+    pub misp: Vec<ServerStatus>,
     /// Overrides in force or expired, not yet forgotten.
     pub overrides: u64,
     /// The ledger; a reader has none.
@@ -102,6 +105,10 @@ impl Status {
             warninglists: meta.warninglists(),
             geo: meta.geo.clone(),
             geo_updates: data.map(Updates::load).unwrap_or_default().status(),
+            #[cfg(feature = "misp")]
+            misp: data.map(crate::misp::statuses).unwrap_or_default(),
+            #[cfg(not(feature = "misp"))]
+            misp: Vec::new(),
             overrides: view.overlay.entries().len() as u64,
             ledger: None,
             problems: Vec::new(),
@@ -142,6 +149,14 @@ impl Status {
                     "geo database {path} is not updated, the last good one stays: {problem}"
                 ));
             }
+        }
+        for server in &self.misp {
+            let Some(problem) = &server.problem else { continue };
+            let since = match server.synced {
+                Some(synced) => format!("answers go on with what it held at {synced}"),
+                None => "it was never read to its end".to_owned(),
+            };
+            self.problems.push(format!("misp {}: {since}: {problem}", server.server));
         }
         for feed in self.feeds.iter().filter(|feed| feed.enabled) {
             let never = feed.first_loaded.is_none();

@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-#[cfg(any(feature = "cli", test))]
+#[cfg(any(feature = "cli", feature = "misp", test))]
 use serde::Serialize;
 
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "cli", feature = "misp"))]
 use super::FeedId;
-#[cfg(any(feature = "cli", test))]
+#[cfg(any(feature = "cli", feature = "misp", test))]
 use super::{Auth, Format};
 use super::{Catalogue, Feed};
-#[cfg(any(feature = "cli", test))]
+#[cfg(any(feature = "cli", feature = "misp", test))]
 use crate::error::excerpt;
 use crate::error::{Error, Result};
 
@@ -46,13 +46,13 @@ pub(crate) fn load(data: &Path) -> Result<Vec<(PathBuf, Feed)>> {
 }
 
 /// The file of a feed, whether it is there or not.
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "cli", feature = "misp"))]
 pub(crate) fn file(data: &Path, id: &FeedId) -> PathBuf {
     data.join(FOLDER).join(format!("{id}.toml"))
 }
 
 /// Writes the file of a feed, whole or not at all; `note` goes on top as comments.
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "cli", feature = "misp"))]
 pub(crate) fn write(data: &Path, feed: &Feed, note: &str) -> Result<PathBuf> {
     let path = file(data, &feed.id);
     let folder = data.join(FOLDER);
@@ -88,7 +88,7 @@ pub(crate) fn remove(data: &Path, id: &FeedId) -> Result<bool> {
 }
 
 /// A feed as a `[[feed]]` table, without what is the default.
-#[cfg(any(feature = "cli", test))]
+#[cfg(any(feature = "cli", feature = "misp", test))]
 fn feed_text(feed: &Feed) -> Result<String> {
     #[derive(Serialize)]
     struct Written<'a> {
@@ -167,18 +167,18 @@ fn feed_text(feed: &Feed) -> Result<String> {
     toml::to_string(&Document { feed: [feed] }).map_err(|error| unwritable(&error))
 }
 
-#[cfg(any(feature = "cli", test))]
+#[cfg(any(feature = "cli", feature = "misp", test))]
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-#[cfg(any(feature = "cli", test))]
+#[cfg(any(feature = "cli", feature = "misp", test))]
 fn unwritable(error: &toml::ser::Error) -> Error {
     Error::Invalid { what: "feed", reason: format!("it cannot be written as TOML: {error}") }
 }
 
 /// A format as catalogues write it, without what is the default.
-#[cfg(any(feature = "cli", test))]
+#[cfg(any(feature = "cli", feature = "misp", test))]
 pub(crate) fn format_table(format: &Format) -> Result<toml::Value> {
     let mut value = toml::Value::try_from(format).map_err(|error| unwritable(&error))?;
     if let Some(table) = value.as_table_mut() {

@@ -26,6 +26,12 @@ use crate::error::{Error, Result, excerpt};
 pub struct FeedId(Arc<str>);
 
 impl FeedId {
+    /// An id that is known to be one.
+    pub(crate) fn fixed(id: &'static str) -> Self {
+        debug_assert!(id.parse::<Self>().is_ok());
+        Self(id.into())
+    }
+
     /// The id as text.
     ///
     /// ```
@@ -201,6 +207,10 @@ pub struct Feed {
     /// What it has in place of the values of `[guard]`.
     #[serde(skip_serializing_if = "FeedGuard::is_default")]
     pub guard: FeedGuard,
+    /// The MISP server it is made from. Such a feed comes with a sync of the server and is not
+    /// fetched by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub misp: Option<FeedId>,
     /// Whether it is refreshed and takes part in answers.
     pub enabled: bool,
 }
@@ -218,8 +228,19 @@ impl Feed {
             name: id.to_string(),
             provider: id.to_string(),
             source_group: id.to_string(),
-            id,
             url: url.to_owned(),
+            ..Self::blank(id)
+        })
+    }
+
+    /// Nothing but the id and the defaults.
+    fn blank(id: FeedId) -> Self {
+        Self {
+            id,
+            name: String::new(),
+            provider: String::new(),
+            source_group: String::new(),
+            url: String::new(),
             auth: None,
             headers: Headers::default(),
             user_agent: None,
@@ -236,8 +257,15 @@ impl Feed {
             aggregate: false,
             can_be_empty: false,
             guard: FeedGuard::default(),
+            misp: None,
             enabled: true,
-        })
+        }
+    }
+
+    /// A feed that is made from a MISP server; the address is where a browser sees it.
+    #[cfg(feature = "misp")]
+    pub(crate) fn part_of(id: FeedId, url: String, server: FeedId) -> Self {
+        Self { url, misp: Some(server), ..Self::blank(id) }
     }
 
     /// Sets the name for people.
@@ -390,6 +418,7 @@ impl fmt::Debug for Feed {
             .field("aggregate", &self.aggregate)
             .field("can_be_empty", &self.can_be_empty)
             .field("guard", &self.guard)
+            .field("misp", &self.misp)
             .field("enabled", &self.enabled)
             .finish()
     }

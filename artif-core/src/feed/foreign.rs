@@ -225,6 +225,14 @@ struct Seed {
     headers: Lenient,
 }
 
+/// One feed in MISP's words.
+#[cfg(feature = "misp")]
+pub(crate) fn foreign_feed(entry: &Value) -> Result<super::Feed, String> {
+    let seed = Seed::deserialize(entry).map_err(|error| error.to_string())?;
+    let spec = seed.into_spec(None)?;
+    spec.into_feed(None).map_err(|error| error.to_string())
+}
+
 impl Seed {
     fn into_spec(self, base: Option<&Path>) -> Result<FeedSpec, String> {
         let text = |value: Lenient| value.0.filter(|text| !text.trim().is_empty());

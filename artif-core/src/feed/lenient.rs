@@ -7,25 +7,25 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 /// Text, a number or a truth value, as MISP's versions write the same field in turn. Anything else
 /// counts as missing.
 #[derive(Debug, Default)]
-pub(super) struct Lenient(pub(super) Option<String>);
+pub(crate) struct Lenient(pub(crate) Option<String>);
 
 impl Lenient {
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         self.0.as_deref()
     }
 
-    pub(super) fn flag(&self) -> bool {
+    pub(crate) fn flag(&self) -> bool {
         let truths = ["1", "true", "yes", "on"];
         let text = self.0.as_deref().map(str::trim);
         text.is_some_and(|text| truths.iter().any(|truth| text.eq_ignore_ascii_case(truth)))
     }
 
-    pub(super) fn number(&self) -> Option<i64> {
+    pub(crate) fn number(&self) -> Option<i64> {
         self.0.as_deref()?.trim().parse().ok()
     }
 
     /// Unix seconds of an RFC 3339 time, or of a count of seconds or microseconds.
-    pub(super) fn time(&self) -> Option<i64> {
+    pub(crate) fn time(&self) -> Option<i64> {
         match self.number() {
             Some(number) if number.unsigned_abs() >= 100_000_000_000 => Some(number / 1_000_000),
             Some(number) => Some(number),

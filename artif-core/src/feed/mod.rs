@@ -7,7 +7,7 @@ mod detect;
 mod foreign;
 mod format;
 pub(crate) mod guard;
-mod lenient;
+pub(crate) mod lenient;
 mod parse;
 #[cfg_attr(not(feature = "fetch"), allow(dead_code, reason = "files need only a part"))]
 pub(crate) mod source;
@@ -18,10 +18,14 @@ pub use definition::{Feed, FeedId, Role, Scope};
 #[cfg(feature = "cli")]
 pub(crate) use detect::guess_categories;
 pub use detect::{Detected, Hint, Proposal, Refusal, detect};
+#[cfg(feature = "misp")]
+pub(crate) use foreign::foreign_feed;
 pub use format::{
     Column, Columns, Format, HeaderKey, Json, JsonPath, Min, Ndjson, UrlPart, ValueKind, Where,
 };
 pub use guard::FeedGuard;
+#[cfg(feature = "misp")]
+pub(crate) use parse::{Addresses, MISP_TYPES, gather};
 pub use parse::{
     MispAttribute, MispEvent, ParseLimits, ParseReport, Parsed, SkipReason, SkipSample, parse,
     parse_misp_event,

@@ -17,7 +17,7 @@ mod sled_store;
 mod store;
 
 pub use checkpoint::{newest_good, write_checkpoint};
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "cli", feature = "misp"))]
 pub(crate) use files::create_folder;
 pub use memory::MemoryStore;
 pub use override_log::OverrideLog;

@@ -81,6 +81,12 @@ class RefusedError(ArtifError):
     code = "ARTIF_REFUSED"
 
 
+class MispError(ArtifError, ConnectionError):
+    """A MISP server said no, or nothing; the code in brackets says which it was."""
+
+    code = "ARTIF_MISP"
+
+
 class LedgerError(ArtifError, OSError):
     """The ledger failed."""
 
@@ -146,6 +152,7 @@ BY_CODE: dict[str, type[ArtifError]] = {
         FetchError,
         ParseError,
         RefusedError,
+        MispError,
         LedgerError,
         LedgerCorruptError,
         GeoError,

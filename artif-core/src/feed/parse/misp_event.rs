@@ -91,7 +91,7 @@ pub struct MispAttribute {
 }
 
 /// The types whose value is an address, or ends or begins with one.
-const TYPES: [&str; 5] = ["ip-src", "ip-dst", "ip-src|port", "ip-dst|port", "domain|ip"];
+pub(crate) const TYPES: [&str; 5] = ["ip-src", "ip-dst", "ip-src|port", "ip-dst|port", "domain|ip"];
 
 /// Reads one MISP event: bare, as `{"Event": …}`, or as the only one in a list or `{"response": …}`.
 ///
@@ -166,6 +166,31 @@ pub(super) fn events(
         }
     }
     Ok(())
+}
+
+/// Reads the addresses out of attributes' values, whatever port or domain stands beside them.
+#[derive(Debug, Default)]
+pub(crate) struct Addresses(Reader);
+
+impl Addresses {
+    /// The type, where it is one of an address, and the network, where the value holds one.
+    pub(crate) fn read(
+        &mut self,
+        kind: &str,
+        value: &str,
+    ) -> Option<(&'static str, Option<Prefix>)> {
+        let kind = TYPES.into_iter().find(|known| *known == kind)?;
+        let parts = value.split_once('|');
+        let address = match kind {
+            "domain|ip" => parts.map(|(_, address)| address),
+            _ => Some(parts.map_or(value, |(address, _)| address)),
+        };
+        let read = address.and_then(|address| self.0.read(address.trim().as_bytes()).ok());
+        match read {
+            Some(Indicator::Net(prefix)) => Some((kind, Some(prefix))),
+            _ => Some((kind, None)),
+        }
+    }
 }
 
 fn read(out: &Collector<'_>, input: &mut dyn BufRead) -> Result<Vec<MispEvent>> {
@@ -305,22 +330,16 @@ struct Attributes {
 }
 
 impl Attributes {
-    fn take(&mut self, reader: &mut Reader, raw: RawAttribute) {
-        let kind = raw.kind.0.unwrap_or_default();
-        let Some(kind) = TYPES.into_iter().find(|known| *known == kind) else { return };
+    fn take(&mut self, addresses: &mut Addresses, raw: RawAttribute) {
         let value = raw.value.0.unwrap_or_default();
-        let parts = value.split_once('|');
-        let address = match kind {
-            "domain|ip" => parts.map(|(_, address)| address),
-            _ => Some(parts.map_or(value.as_str(), |(address, _)| address)),
-        };
-        let read = address.and_then(|address| reader.read(address.trim().as_bytes()).ok());
+        let kind = raw.kind.0.unwrap_or_default();
+        let Some((kind, read)) = addresses.read(&kind, &value) else { return };
         let reason = match read {
             _ if raw.deleted.flag() => {
                 self.deleted += 1;
                 SkipReason::Deleted
             }
-            Some(Indicator::Net(prefix)) => {
+            Some(prefix) => {
                 self.found.push(MispAttribute {
                     prefix,
                     kind,
@@ -333,7 +352,7 @@ impl Attributes {
                 });
                 return;
             }
-            _ => {
+            None => {
                 self.unreadable += 1;
                 SkipReason::NotAnIndicator
             }
@@ -364,9 +383,9 @@ impl<'de> Deserialize<'de> for Attributes {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Attributes, A::Error> {
                 let mut attributes = Attributes { present: true, ..Attributes::default() };
-                let mut reader = Reader::default();
+                let mut addresses = Addresses::default();
                 while let Some(raw) = elements.next_element()? {
-                    attributes.take(&mut reader, raw);
+                    attributes.take(&mut addresses, raw);
                 }
                 Ok(attributes)
             }

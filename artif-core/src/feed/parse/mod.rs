@@ -20,6 +20,8 @@ mod warninglist;
 use std::io::BufRead;
 
 pub(crate) use collect::{cover_v4, cover_v6, covered};
+#[cfg(feature = "misp")]
+pub(crate) use misp_event::{Addresses, TYPES as MISP_TYPES};
 pub use misp_event::{MispAttribute, MispEvent, parse_misp_event};
 pub(super) use probe::{Probe, Word};
 pub use report::{ParseReport, SkipReason, SkipSample};
@@ -141,6 +143,22 @@ pub fn parse(
         Format::CrowdsecStream { .. } => {
             return Err(out.fail(None, needs("the client for CrowdSec")));
         }
+    }
+    out.finish()
+}
+
+/// What a feed lists that is no document: the same rules for every network of it.
+#[cfg(feature = "misp")]
+pub(crate) fn gather(
+    feed: &FeedId,
+    limits: &ParseLimits,
+    networks: impl IntoIterator<Item = crate::net::Prefix>,
+) -> Result<Parsed> {
+    let mut out = Collector::new(feed, limits);
+    for (number, network) in (1..).zip(networks) {
+        out.report.lines = number;
+        out.report.recognised += 1;
+        out.add(number, collect::Indicator::Net(network), network.to_string().as_bytes())?;
     }
     out.finish()
 }

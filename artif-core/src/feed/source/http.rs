@@ -363,7 +363,7 @@ fn validators(headers: &HeaderMap) -> Validators {
     Validators { etag: text(ETAG), last_modified: text(LAST_MODIFIED), content: None }
 }
 
-fn encoding(headers: &HeaderMap) -> Result<Encoding, Failure> {
+pub(super) fn encoding(headers: &HeaderMap) -> Result<Encoding, Failure> {
     let mut encoding = Encoding::Identity;
     for value in headers.get_all(CONTENT_ENCODING) {
         let value = String::from_utf8_lossy(value.as_bytes());
@@ -418,7 +418,7 @@ fn not_kept(error: io::Error, encoding: Encoding) -> Failure {
 }
 
 /// An error of the HTTP library in our words; its own text names the address, with the query.
-fn classify(error: reqwest::Error, what: &str) -> Failure {
+pub(super) fn classify(error: reqwest::Error, what: &str) -> Failure {
     let error = error.without_url();
     if error.is_timeout() {
         let doing = if error.is_connect() { "connecting" } else { what };

@@ -4,6 +4,8 @@
 //! before anybody reads it: a transfer that breaks off never reaches a parser.
 
 mod address;
+#[cfg(feature = "misp")]
+pub(crate) mod api;
 mod body;
 #[cfg(feature = "fetch")]
 mod credentials;
@@ -37,6 +39,8 @@ pub(crate) use body::Body;
 pub use headers::Headers;
 pub use options::FetchOptions;
 pub(crate) use options::is_user_agent;
+#[cfg(feature = "misp")]
+pub(crate) use retry::wait_times as waits;
 pub use secret::{Auth, SecretSource};
 
 use super::{Feed, FeedId};

@@ -17,6 +17,12 @@ pub(super) fn waits(options: &FetchOptions) -> ExponentialBuilder {
         .with_jitter()
 }
 
+/// The same, one after the other.
+#[cfg(feature = "misp")]
+pub(crate) fn wait_times(options: &FetchOptions) -> impl Iterator<Item = Duration> {
+    backon::BackoffBuilder::build(waits(options))
+}
+
 /// Whether to try again after `failure`, the first attempt having begun at `began`.
 pub(super) fn again(failure: &Failure, options: &FetchOptions, began: Instant) -> bool {
     failure.retryable

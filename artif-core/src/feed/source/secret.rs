@@ -146,6 +146,11 @@ impl Auth {
         Self { how: How::Basic(user.to_owned()), secret }
     }
 
+    #[cfg(feature = "misp")]
+    pub(crate) fn header(name: &str, secret: SecretSource) -> Self {
+        Self { how: How::Header(name.to_owned()), secret }
+    }
+
     /// Takes a relative path of a secret from this folder.
     pub(crate) fn resolve(&mut self, folder: &Path) {
         self.secret.resolve(folder);

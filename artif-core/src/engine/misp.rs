@@ -1,0 +1,528 @@
+//! MISP servers as sources of a refresh.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError};
+
+use super::admission::Admission;
+use super::owner::{Engine, ListFacts, Shared};
+use super::refresh::{Content, FeedReport, Outcome};
+use crate::clock::{Seconds, span};
+use crate::config::{Config, Misp, MispExchange};
+use crate::error::{Error, Result};
+use crate::feed::{Feed, FeedId, ParseLimits, Role, parse};
+use crate::ledger::{FeedHead, Generation, Validators};
+use crate::misp::exchange::{Rules, exchange};
+use crate::misp::feed::{self, Read};
+use crate::misp::{
+    Checked, Client, Exchange, Folder, Known, KnownList, Made, State, SyncReport, Synced, lists,
+    mapping, sync,
+};
+use crate::net::PrefixSet;
+
+/// Syncs the servers one after the other. One that fails keeps what was there; errors are only the
+/// ledger's, and that the caller gave up.
+pub(super) fn sync_servers(
+    shared: &Shared,
+    servers: &[&Misp],
+    admission: &Admission<'_>,
+    limits: &ParseLimits,
+    cancel: &AtomicBool,
+) -> Result<Vec<SyncReport>> {
+    let mut reports = Vec::new();
+    for server in servers {
+        let task = Sync { shared, server, admission, limits };
+        reports.push(task.run(cancel)?);
+    }
+    Ok(reports)
+}
+
+/// Refreshes the feeds in MISP's format, of many documents each. Errors are only the ledger's, and
+/// that the caller gave up.
+pub(super) fn refresh_feeds(
+    shared: &Shared,
+    feeds: &[&Feed],
+    admission: &Admission<'_>,
+    limits: &ParseLimits,
+    cancel: &AtomicBool,
+) -> Result<Vec<FeedReport>> {
+    let mut reports = Vec::new();
+    for feed in feeds {
+        let head = admission.store.head(&feed.id)?;
+        let folder = Folder::of_feed(&shared.misp_data(), &feed.id);
+        let known = head.as_ref().map(|head| head.validators.clone()).filter(|_| !admission.force);
+        let read = if admission.dry_run {
+            // The state of the folder goes with the ledger: a dry run would have to undo it.
+            Ok(None)
+        } else {
+            feed::read(feed, &folder, &shared.config.fetch, limits, known, cancel)
+        };
+        let (content, missed) = match read {
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(error) => (Err(error), None),
+            Ok(None) => (Ok(Content::Unchanged(None)), None),
+            Ok(Some(Read { parsed, validators, missed })) => {
+                let old = head.as_ref().and_then(|head| head.validators.content);
+                let content = if old == validators.content && old.is_some() {
+                    Content::Unchanged(Some(validators))
+                } else {
+                    Content::New(Box::new(parsed), validators)
+                };
+                (Ok(content), missed)
+            }
+        };
+        let mut report = admission.admit(feed, head.as_ref(), content)?;
+        if let (Some((count, why)), None) = (missed, &report.error) {
+            report.error = Some(format!("{count} events keep what they listed before: {why}"));
+        }
+        reports.push(report);
+    }
+    Ok(reports)
+}
+
+/// What an exchange of feeds with MISP servers is to do.
+///
+/// ```
+/// use artif_core::ExchangeOptions;
+/// assert!(ExchangeOptions::default().dry_run().dry_run);
+/// ```
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ExchangeOptions {
+    /// In which direction; nothing stands for what the configuration says, and for both where that
+    /// is `off`.
+    pub direction: Option<MispExchange>,
+    /// Has the server switch on, fetch and cache every feed of ours, not only those that are new.
+    pub init: bool,
+    /// Only says what would be done.
+    pub dry_run: bool,
+    /// Set it from any thread to stop.
+    pub cancel: Option<Arc<AtomicBool>>,
+}
+
+impl ExchangeOptions {
+    /// Goes in this direction only.
+    ///
+    /// ```
+    /// use artif_core::{ExchangeOptions, config::MispExchange};
+    /// let options = ExchangeOptions::default().direction(MispExchange::Pull);
+    /// assert!(options.direction.is_some());
+    /// ```
+    #[must_use]
+    pub fn direction(mut self, direction: MispExchange) -> Self {
+        self.direction = Some(direction);
+        self
+    }
+
+    /// Has the server switch on, fetch and cache every feed of ours.
+    ///
+    /// ```
+    /// assert!(artif_core::ExchangeOptions::default().init().init);
+    /// ```
+    #[must_use]
+    pub fn init(mut self) -> Self {
+        self.init = true;
+        self
+    }
+
+    /// Only says what would be done.
+    ///
+    /// ```
+    /// assert!(artif_core::ExchangeOptions::default().dry_run().dry_run);
+    /// ```
+    #[must_use]
+    pub fn dry_run(mut self) -> Self {
+        self.dry_run = true;
+        self
+    }
+
+    /// Stops once `cancel` is set.
+    ///
+    /// ```
+    /// let options = artif_core::ExchangeOptions::default().cancel(Default::default());
+    /// assert!(options.cancel.is_some());
+    /// ```
+    #[must_use]
+    pub fn cancel(mut self, cancel: Arc<AtomicBool>) -> Self {
+        self.cancel = Some(cancel);
+        self
+    }
+}
+
+impl Engine {
+    /// Exchanges feeds with the MISP servers of the configuration: ours are created there, fetched
+    /// and cached by the server, and tagged; its are added here, in the data folder. See
+    /// [`crate::misp`]. With `exchange` in the configuration, each sync does so.
+    ///
+    /// Errors: [`Error::Misp`] of the first server that is not to be reached; what fails with single
+    /// feeds is in the result.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ExchangeOptions};
+    /// let engine = Engine::in_memory().unwrap();
+    /// let done = engine.exchange_feeds(&ExchangeOptions::default().dry_run()).unwrap();
+    /// assert!(done.is_empty(), "no server is configured");
+    /// ```
+    pub fn exchange_feeds(&self, options: &ExchangeOptions) -> Result<Vec<Exchange>> {
+        let shared = &self.shared;
+        // Not while a refresh makes feeds.
+        let _work = shared.work.lock().unwrap_or_else(PoisonError::into_inner);
+        let never = AtomicBool::new(false);
+        let cancel = options.cancel.as_deref().unwrap_or(&never);
+        let mut done = Vec::new();
+        for server in shared.servers() {
+            let direction = match (options.direction, server.exchange) {
+                (Some(direction), _) => direction,
+                (None, MispExchange::Off) => MispExchange::Both,
+                (None, configured) => configured,
+            };
+            let rules = Rules { direction, init: options.init, dry_run: options.dry_run };
+            let client = Client::new(server, &shared.config.fetch, cancel)?;
+            let state = Folder::of(&shared.misp_data(), &server.id).load(server);
+            done.push(shared.exchange(server, &client, &state, rules)?);
+        }
+        Ok(done)
+    }
+}
+
+/// The feeds that were made of the servers before, for an engine that starts.
+pub(super) fn known_feeds(config: &Config, data: &Path) -> Vec<Feed> {
+    let feeds = |server: &Misp| {
+        let state = Folder::of(data, &server.id).load(server);
+        let mut feeds = mapping::feeds(server, &state);
+        let lists = state.lists.values().filter(|_| server.warninglists);
+        let lists =
+            lists.map(|list| lists::feed(server, list.id, &list.name, &config.warninglists));
+        feeds.extend(lists.filter_map(Result::ok));
+        feeds
+    };
+    config.misp.iter().filter(|server| server.enabled).flat_map(feeds).collect()
+}
+
+struct Sync<'a> {
+    shared: &'a Shared,
+    server: &'a Misp,
+    admission: &'a Admission<'a>,
+    limits: &'a ParseLimits,
+}
+
+impl Sync<'_> {
+    fn run(&self, cancel: &AtomicBool) -> Result<SyncReport> {
+        let mut report = SyncReport::new(&self.server.id);
+        let data = self.shared.misp_data();
+        let folder = Folder::of(&data, &self.server.id);
+        let done = self.attempt(&folder, cancel, &mut report);
+        let mut checked = folder.checked();
+        checked.asked = self.admission.now;
+        checked.problem = None;
+        match done {
+            Ok(found) => Self::describe(&mut checked, found, self.admission.now),
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(error @ (Error::Ledger { .. } | Error::Config { .. })) => return Err(error),
+            Err(error) => {
+                tracing::warn!(server = %self.server.id, %error, "what was there before stays");
+                report.outcome = Outcome::Failed;
+                report.error = Some(error.to_string());
+                if let Error::Misp { retry_after, .. } = error {
+                    report.retry_after = retry_after;
+                }
+                checked.problem.clone_from(&report.error);
+            }
+        }
+        report.attributes = report.attributes.max(checked.attributes);
+        checked.attributes = report.attributes;
+        if let Err(error) = folder.create().and_then(|()| folder.note(&checked)) {
+            tracing::warn!(%error, "how the server is is not kept");
+        }
+        Ok(report)
+    }
+
+    fn describe(checked: &mut Checked, (state, attributes): (State, Option<u64>), now: Seconds) {
+        checked.synced = Some(now);
+        checked.version.clone_from(&state.server_version);
+        checked.events = state.events.len() as u64;
+        checked.unpublished = state.events.iter().filter(|event| !event.published).count() as u64;
+        checked.feeds = state.feeds.values().filter(|known| known.gone.is_none()).count() as u64;
+        if let Some(attributes) = attributes {
+            checked.attributes = attributes;
+        }
+    }
+
+    /// The state after a sync, and how many attributes are held, where that was counted.
+    fn attempt(
+        &self,
+        folder: &Folder,
+        cancel: &AtomicBool,
+        report: &mut SyncReport,
+    ) -> Result<(State, Option<u64>)> {
+        folder.create()?;
+        let mut state = folder.load(self.server);
+        let client = Client::new(self.server, &self.shared.config.fetch, cancel)?;
+        let synced = self.sync(&client, folder, &mut state);
+        report.requests = client.requests();
+        let Synced { merged, full, changed } = synced?;
+        report.full = full;
+        (report.added, report.changed, report.removed) =
+            (merged.added, merged.changed, merged.removed);
+        let counted = (merged.rows > 0 || full).then_some(merged.rows);
+        report.attributes = counted.unwrap_or_default();
+        if let Err(error) = self.apply(folder, &mut state, report) {
+            if mapping::is_damage(&error) {
+                // Next time everything is read anew.
+                state.mirror = None;
+                folder.save(&state)?;
+            }
+            return Err(error);
+        }
+        self.lists(&client, folder, &mut state, report)?;
+        report.requests = client.requests();
+        if self.server.exchange != MispExchange::Off {
+            let rules = Rules { direction: self.server.exchange, init: false, dry_run: false };
+            report.exchange = Some(self.shared.exchange(self.server, &client, &state, rules)?);
+            report.requests = client.requests();
+        }
+        if report.loaded > 0 || changed {
+            report.outcome = Outcome::Loaded;
+        }
+        if report.refused > 0 {
+            report.outcome = Outcome::Refused;
+        }
+        Ok((state, counted))
+    }
+
+    fn sync(&self, client: &Client<'_>, folder: &Folder, state: &mut State) -> Result<Synced> {
+        let (server, fetch) = (self.server, &self.shared.config.fetch);
+        let result = sync::sync(client, server, fetch, folder, state, self.admission.now);
+        match result {
+            Err(error) if mapping::is_damage(&error) && state.mirror.is_some() => {
+                tracing::warn!(server = %server.id, %error, "everything is read anew");
+                state.mirror = None;
+                state.pending = None;
+                folder.save(state)?;
+                sync::sync(client, server, fetch, folder, state, self.admission.now)
+            }
+            other => other,
+        }
+    }
+
+    /// Takes what is held into the ledger, where it is not there yet.
+    fn apply(&self, folder: &Folder, state: &mut State, report: &mut SyncReport) -> Result<()> {
+        let Admission { store, now, force, .. } = *self.admission;
+        let heads: BTreeMap<FeedId, FeedHead> =
+            store.heads()?.into_iter().map(|head| (head.feed.clone(), head)).collect();
+        let there = |id: &FeedId, known: &Known| {
+            heads.get(id).is_some_and(|head| head.validators.content == Some(known.content))
+        };
+        let made_from = mapping::made_from(self.server, state, self.limits);
+        let all_there =
+            state.feeds.iter().all(|(id, known)| known.gone.is_some() || there(id, known));
+        if !force && state.made_from == made_from && all_there {
+            for (id, known) in state.feeds.iter().filter(|(_, known)| known.gone.is_none()) {
+                store.confirm(id, now, &validators(known.content))?;
+            }
+            report.feeds = state.feeds.values().filter(|known| known.gone.is_none()).count() as u64;
+            return self.forget(folder, state);
+        }
+        let mut known = BTreeMap::new();
+        mapping::make(
+            self.server,
+            folder,
+            state,
+            self.limits,
+            |Made { feed, known: made, parsed }| {
+                let id = feed.id.clone();
+                let head = heads.get(&id);
+                let new = validators(made.content);
+                let content = match head {
+                    Some(head) if head.validators.content == Some(made.content) => {
+                        Content::Unchanged(Some(new))
+                    }
+                    _ => Content::New(Box::new(parsed), new),
+                };
+                let admitted = self.admission.admit(&feed, head, Ok(content))?;
+                match admitted.outcome {
+                    Outcome::Loaded => report.loaded += 1,
+                    Outcome::Refused => {
+                        report.refused += 1;
+                        report.error = report.error.take().or(admitted.error);
+                    }
+                    Outcome::Unchanged | Outcome::Failed => {}
+                }
+                report.feeds += 1;
+                known.insert(id, made);
+                Ok(())
+            },
+        )?;
+        let none = PrefixSet::default();
+        for (id, old) in &state.feeds {
+            if known.contains_key(id) {
+                continue;
+            }
+            if old.gone.is_none() {
+                // Nothing to guard against: the server says that it is gone.
+                store.commit(Generation::new(id, now, &none, &Validators::default()))?;
+            }
+            let gone = old.gone.or(Some(now));
+            known.insert(id.clone(), Known { gone, count: 0, ..old.clone() });
+        }
+        state.feeds = known;
+        // With something refused all of it is looked at again, so that it goes on being said.
+        state.made_from = if report.refused == 0 { made_from } else { String::new() };
+        folder.save(state)?;
+        self.forget(folder, state)
+    }
+
+    /// Takes over the warninglists that changed; none where the configuration wants none.
+    fn lists(
+        &self,
+        client: &Client<'_>,
+        folder: &Folder,
+        state: &mut State,
+        report: &mut SyncReport,
+    ) -> Result<()> {
+        if !self.server.warninglists && state.lists.is_empty() {
+            return Ok(());
+        }
+        let Admission { store, now, .. } = *self.admission;
+        let mut there = Vec::new();
+        if self.server.warninglists {
+            let said = client.small("reading the list of warninglists", "warninglists", None)?;
+            there = lists::there(&said, self.server, &self.shared.config.warninglists)?;
+            // Those that are configured here count as they are.
+            let ours = self.shared.warninglists();
+            there.retain(|list| ours.iter().all(|own| own.id != list.feed.id));
+        }
+        let mut known = BTreeMap::new();
+        let mut feeds = Vec::new();
+        for list in there {
+            let id = list.feed.id.clone();
+            let head = store.head(&id)?;
+            let held = state.lists.get(&id).filter(|held| {
+                held.version == list.version
+                    && held.id == list.id
+                    && head.as_ref().is_some_and(|h| h.validators.content == Some(held.content))
+            });
+            let entry = if let Some(held) = held {
+                store.confirm(&id, now, &validators(held.content))?;
+                held.clone()
+            } else {
+                let path = format!("warninglists/export/{}", list.id);
+                let said = client.small("reading a warninglist", &path, None)?.to_string();
+                let parsed = parse(&id, &list.feed.format, self.limits, &mut said.as_bytes())?;
+                let content = mapping::content(&parsed.prefixes);
+                let new = Content::New(Box::new(parsed), validators(content));
+                let admitted = self.admission.admit(&list.feed, head.as_ref(), Ok(new))?;
+                if admitted.outcome == Outcome::Refused {
+                    report.error = report.error.take().or(admitted.error);
+                }
+                report.lists += 1;
+                let (id, version) = (list.id, list.version.clone());
+                KnownList { id, name: list.feed.name.clone(), version, content }
+            };
+            let facts = ListFacts { name: list.feed.name.clone(), version: list.display_version };
+            self.shared.list_facts().insert(id.clone(), facts);
+            known.insert(id, entry);
+            feeds.push(list.feed);
+        }
+        let none = PrefixSet::default();
+        for id in state.lists.keys().filter(|id| !known.contains_key(*id)) {
+            store.commit(Generation::new(id, now, &none, &Validators::default()))?;
+        }
+        if state.lists != known {
+            state.lists = known;
+            folder.save(state)?;
+        }
+        let mut all = self.shared.feeds();
+        let old = |feed: &Feed| {
+            feed.role == Role::Warninglist && feed.misp.as_ref() == Some(&self.server.id)
+        };
+        all.retain(|feed| !old(feed));
+        all.extend(feeds);
+        Ok(())
+    }
+
+    /// Forgets feeds that are gone for longer than their history counts, and tells the engine which
+    /// there are.
+    fn forget(&self, folder: &Folder, state: &mut State) -> Result<()> {
+        let kept = span(self.shared.config.history.retention);
+        let over = |known: &Known| {
+            known.gone.is_some_and(|gone| self.admission.now.saturating_sub(gone) > kept)
+        };
+        let old: Vec<_> =
+            state.feeds.iter().filter(|(_, known)| over(known)).map(|(id, _)| id.clone()).collect();
+        for id in &old {
+            self.admission.store.remove_feed(id)?;
+            state.feeds.remove(id);
+        }
+        if !old.is_empty() {
+            folder.save(state)?;
+        }
+        let mut made = mapping::feeds(self.server, state);
+        self.shared.switch(&mut made)?;
+        let mut feeds = self.shared.feeds();
+        feeds.retain(|feed| {
+            feed.misp.as_ref() != Some(&self.server.id) || feed.role == Role::Warninglist
+        });
+        feeds.extend(made);
+        Ok(())
+    }
+}
+
+fn validators(content: u128) -> Validators {
+    Validators { content: Some(content), ..Validators::default() }
+}
+
+impl Shared {
+    /// The folder in which what is known of MISP servers is kept.
+    fn misp_data(&self) -> PathBuf {
+        match (&self.dir, &self.misp_folder) {
+            (Some(dir), _) => dir.clone(),
+            (None, Some(folder)) => folder.path().to_owned(),
+            // Only where no server is configured.
+            (None, None) => std::env::temp_dir(),
+        }
+    }
+
+    fn exchange(
+        &self,
+        server: &Misp,
+        client: &Client<'_>,
+        state: &State,
+        rules: Rules,
+    ) -> Result<Exchange> {
+        let ours = self.feeds().clone();
+        let folder = Folder::of(&self.misp_data(), &server.id);
+        exchange(client, server, &ours, &state.events, &folder, rules, &mut |feed, note| {
+            if let Some(dir) = &self.dir {
+                crate::feed::added::write(dir, feed, note)?;
+            }
+            self.feeds().push(feed.clone());
+            Ok(())
+        })
+    }
+
+    /// When a server was last synced.
+    pub(super) fn synced(&self, server: &FeedId) -> Option<Seconds> {
+        self.servers().find(|other| other.id == *server)?;
+        Folder::of(&self.misp_data(), server).checked().synced
+    }
+
+    fn switch(&self, feeds: &mut [Feed]) -> Result<()> {
+        for feed in feeds.iter_mut() {
+            feed.enabled = self.config.feeds.is_enabled(&feed.id, feed.enabled);
+        }
+        if let Some(dir) = &self.dir {
+            super::switches::Switches::load(dir)?.apply(feeds);
+            return Ok(());
+        }
+        // In memory, what was switched is known from the feeds themselves.
+        let now = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        for feed in feeds {
+            if let Some(before) = now.iter().find(|other| other.id == feed.id) {
+                feed.enabled = before.enabled;
+            }
+        }
+        Ok(())
+    }
+}

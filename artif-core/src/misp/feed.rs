@@ -1,0 +1,274 @@
+//! Feeds in MISP's format: `manifest.json` beside an `UUID.json` for each event, at an address or in
+//! a folder; a folder of event files without a manifest, too.
+//!
+//! The manifest says when each event was changed; only those that changed are fetched. An event
+//! that cannot be had keeps what it listed before, and is tried again next time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use serde::{Deserialize, Serialize};
+
+use super::mapping::content;
+use super::mirror::{Incoming, Reader, Row, merge};
+use super::state::Folder;
+use crate::error::{Error, Result, excerpt};
+use crate::feed::lenient::Lenient;
+use crate::feed::source::{self, Body, FetchOptions, Fetched, Request};
+use crate::feed::{Feed, MispEvent, ParseLimits, Parsed, gather, parse_misp_event};
+use crate::ledger::Validators;
+
+/// Bytes of a manifest.
+const LONGEST_MANIFEST: u64 = 256 << 20;
+
+/// What a feed turned out to be.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) parsed: Parsed,
+    pub(crate) validators: Validators,
+    /// Events that could not be had, and why the first of them.
+    pub(crate) missed: Option<(usize, String)>,
+}
+
+/// What is kept from refresh to refresh.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Kept {
+    question: String,
+    events: BTreeMap<String, KeptEvent>,
+    next: u64,
+    generation: u64,
+    mirror: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct KeptEvent {
+    /// What it is called in the file of attributes.
+    number: u64,
+    /// When it was changed, as the manifest said; 0 where it has to be fetched again.
+    changed: i64,
+}
+
+/// Reads a feed anew as far as it changed; `None` where its manifest did not.
+pub(crate) fn read(
+    feed: &Feed,
+    folder: &Folder,
+    options: &FetchOptions,
+    limits: &ParseLimits,
+    known: Option<Validators>,
+    cancel: &AtomicBool,
+) -> Result<Option<Read>> {
+    folder.create()?;
+    // With other limits the same documents say something else.
+    let question = format!("{} {limits:?}", source::redact(&feed.url));
+    let mut kept: Kept = folder.load_as();
+    if kept.question != question || kept.mirror.is_none() {
+        kept = Kept { question, ..Kept::default() };
+    }
+    let known = known.filter(|_| kept.mirror.is_some()).unwrap_or_default();
+    let Some((listed, mut validators)) = manifest(feed, options, known, cancel)? else {
+        return Ok(None);
+    };
+
+    let changed: Vec<_> = listed
+        .iter()
+        .filter(|(uuid, event)| {
+            event.changed.is_none()
+                || kept.events.get(*uuid).map(|kept| kept.changed) != event.changed
+        })
+        .collect();
+    let mut incoming = Incoming::new(folder.path());
+    let mut dropped: BTreeSet<u64> = kept
+        .events
+        .iter()
+        .filter(|(uuid, _)| !listed.contains_key(*uuid))
+        .map(|(_, e)| e.number)
+        .collect();
+    let mut missed: Option<(usize, String)> = None;
+    let requests: Vec<_> = changed
+        .iter()
+        .map(|(_, event)| Request {
+            url: event.url.clone(),
+            ..Request::new(feed, Validators::default())
+        })
+        .collect();
+    let mut failure = None;
+    source::fetch_all(&requests, options, cancel, |place, event| {
+        let (source::Event::Finished(done), Some((uuid, listed))) = (event, changed.get(place))
+        else {
+            return;
+        };
+        let read = done.and_then(|fetched| match fetched {
+            Fetched::Document { body, .. } => event_in(feed, *body),
+            Fetched::Unchanged => Ok(MispEvent::default()),
+        });
+        match read {
+            Ok(event) => {
+                let next = kept.next + 1;
+                let entry = kept
+                    .events
+                    .entry((*uuid).clone())
+                    .or_insert(KeptEvent { number: next, changed: 0 });
+                kept.next = kept.next.max(entry.number);
+                entry.changed = listed.changed.unwrap_or_default();
+                dropped.insert(entry.number);
+                for (id, attribute) in (0..).zip(event.attributes.iter().filter(|a| a.to_ids)) {
+                    let row = Row {
+                        event: entry.number,
+                        id,
+                        prefix: Some(attribute.prefix),
+                        to_ids: true,
+                        decayed: false,
+                        timestamp: 0,
+                        tags: 0,
+                    };
+                    if let Err(error) = incoming.add(row.encode()) {
+                        failure.get_or_insert(error);
+                    }
+                }
+            }
+            Err(error) => {
+                missed.get_or_insert((0, error.to_string())).0 += 1;
+            }
+        }
+    })?;
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    if let Some((count, why)) = &missed
+        && *count == changed.len()
+    {
+        let reason = format!("none of {count} events could be had: {why}");
+        return Err(Error::Parse { feed: feed.id.to_string(), line: None, reason });
+    }
+    if missed.is_some() {
+        // Otherwise an unchanged manifest would leave out what was missed.
+        validators.etag = None;
+        validators.last_modified = None;
+    }
+
+    kept.events.retain(|uuid, _| listed.contains_key(uuid));
+    kept.generation += 1;
+    let name = format!("attributes-{}.bin", kept.generation);
+    let old = kept.mirror.as_ref().map(|name| folder.mirror(name));
+    let path = folder.mirror(&name);
+    merge(old.as_deref(), incoming, &dropped, &path)?;
+    kept.mirror = Some(name);
+    folder.save_as(&kept)?;
+    if let Some(old) = old {
+        // One that stays is in nobody's way.
+        let _ = std::fs::remove_file(old);
+    }
+    let mut parsed = all_of(feed, &path, limits)?;
+    parsed.report.header.insert("events".to_owned(), kept.events.len().to_string());
+    validators.content = Some(content(&parsed.prefixes));
+    Ok(Some(Read { parsed, validators, missed }))
+}
+
+fn all_of(feed: &Feed, mirror: &Path, limits: &ParseLimits) -> Result<Parsed> {
+    let mut rows = Reader::open(mirror)?;
+    let mut failure = None;
+    let networks = std::iter::from_fn(|| match rows.next() {
+        Ok(row) => row?.prefix,
+        Err(error) => {
+            failure = Some(error);
+            None
+        }
+    });
+    let parsed = gather(&feed.id, limits, networks)?;
+    failure.map_or(Ok(parsed), Err)
+}
+
+fn event_in(feed: &Feed, mut body: Body) -> Result<MispEvent> {
+    let mut reader = body.reader()?;
+    parse_misp_event(&feed.id, &mut reader)
+}
+
+struct Listed {
+    url: String,
+    /// `None` where nothing says so: it is fetched each time.
+    changed: Option<i64>,
+}
+
+/// The events, by UUID or file name; `None` where the manifest is as it was.
+fn manifest(
+    feed: &Feed,
+    options: &FetchOptions,
+    known: Validators,
+    cancel: &AtomicBool,
+) -> Result<Option<(BTreeMap<String, Listed>, Validators)>> {
+    let base = feed.url.trim_end_matches("manifest.json").trim_end_matches('/').to_owned();
+    if let Some(folder) = folder_of(&base)
+        && folder.is_dir()
+        && !folder.join("manifest.json").exists()
+    {
+        return Ok(Some((files(&folder)?, Validators::default())));
+    }
+    let request = Request { url: format!("{base}/manifest.json"), ..Request::new(feed, known) };
+    let mut fetched = None;
+    source::fetch_all(&[request], options, cancel, |_, event| {
+        if let source::Event::Finished(done) = event {
+            fetched = Some(done);
+        }
+    })?;
+    let failed = |reason: String| Error::Parse { feed: feed.id.to_string(), line: None, reason };
+    let (mut body, validators) = match fetched {
+        None => return Err(failed("nothing came back for its manifest".to_owned())),
+        Some(Err(error)) => return Err(error),
+        Some(Ok(Fetched::Unchanged)) => return Ok(None),
+        Some(Ok(Fetched::Document { body, validators })) => (body, validators),
+    };
+    let reader = body.reader()?;
+    let entries: BTreeMap<String, Entry> = serde_json::from_reader(reader.take(LONGEST_MANIFEST))
+        .map_err(|error| {
+        failed(format!("its manifest is none: {}", excerpt(&error.to_string())))
+    })?;
+    let mut listed = BTreeMap::new();
+    for (uuid, entry) in entries {
+        // It becomes part of an address.
+        let fine = (1..=64).contains(&uuid.len())
+            && uuid.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+        if !fine {
+            return Err(failed(format!("its manifest names {:?}, no UUID", excerpt(&uuid))));
+        }
+        let event =
+            Listed { url: format!("{base}/{uuid}.json"), changed: entry.timestamp.number() };
+        listed.insert(uuid, event);
+    }
+    Ok(Some((listed, validators)))
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(default)]
+    timestamp: Lenient,
+}
+
+/// The path in a `file:` address.
+fn folder_of(url: &str) -> Option<PathBuf> {
+    let rest = url.strip_prefix("file:")?;
+    if rest.starts_with("//") {
+        return url::Url::parse(url).ok()?.to_file_path().ok();
+    }
+    Some(rest.into())
+}
+
+/// The event files of a folder; when each was written says whether it changed.
+fn files(folder: &Path) -> Result<BTreeMap<String, Listed>> {
+    let failed = |error| Error::io("reading the event files in", folder, error);
+    let mut listed = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let json = path.extension().is_some_and(|extension| extension == "json");
+        let name = path.file_name().and_then(|name| name.to_str());
+        let Some(name) = name.filter(|_| json) else { continue };
+        let written = std::fs::metadata(&path).and_then(|data| data.modified()).ok();
+        let since = written.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        let changed = since.and_then(|since| i64::try_from(since.as_nanos()).ok());
+        let url = format!("file:{}", path.display());
+        listed.insert(name.to_owned(), Listed { url, changed });
+    }
+    Ok(listed)
+}

@@ -1,0 +1,165 @@
+//! MISP servers as sources.
+//!
+//! # Set-up
+//!
+//! 1. In MISP, make a user with the role "User" (or "Read Only") in an organisation that may see the
+//!    events you want, and an auth key for it (Administration, List Auth Keys).
+//! 2. Put the key into a file: `install -m 600 /dev/stdin /etc/artif/misp.key`, or a variable.
+//! 3. In `artif.toml`:
+//!    ```toml
+//!    [misp]
+//!    url = "https://misp.example/"
+//!    key = "file:/etc/artif/misp.key"
+//!    ```
+//! 4. `artif refresh`: the first time everything is read, then what changed.
+//! 5. `artif status` says how the server is, `artif feeds list` which feeds were made of it.
+//!
+//! Keys and defaults: [`crate::config::Misp`]. For several servers write `[[misp]]` and give each an
+//! `id`.
+//!
+//! # What becomes what
+//!
+//! Attributes of the types `ip-src`, `ip-dst`, either with `|port`, and `domain|ip` are listed: the
+//! address or network in them, by the rules for all feeds (no special-purpose space, nothing wider
+//! than the floor). Each event is a feed, `misp.UUID`, with the event's title, organisation and threat
+//! level; or, by `feeds`, each organisation, each tag, or all of the server together. An address in
+//! several events is in several feeds: what belongs together is found here, not by MISP's
+//! correlation.
+//!
+//! An attribute counts while it is not deleted, is meant for detection (`to_ids`), and its event is
+//! published (`unpublished`) and not left out by `tags`, `not_tags`, `orgs` or `not_orgs`. Tags of an
+//! attribute count as those of its event do.
+//!
+//! Categories come from tags: those named in `categories`, the names of
+//! [categories](crate::Category), the usual other names (`c2`, `scanner`, `brute-force` …), galaxies
+//! (`misp-galaxy:botnet=…`, `…:ransomware=…`, `…:threat-actor=…`, attack patterns such as T1110), and
+//! taxonomies (`kill-chain:`, `rsit:`, `ecsirt:`, `circl:incident-classification=`, `enisa:`). Where
+//! none says anything it is `general`. In `categories` a `*` stands for anything, and an empty list
+//! silences a tag. `admiralty-scale:`, `estimative-language:` and `misp:confidence-level=` make the
+//! feed's confidence, the lowest where there are several. A `tlp:` tag is the feed's licence.
+//!
+//! # How it is kept current
+//!
+//! A sync reads the list of events and asks for what changed since the last one, deletions included:
+//! two requests where nothing did. Events that are new, that came from another server with times of
+//! theirs, or of which more is gone than was said, are read again. After `resync` all of it is. Pages
+//! are ordered by id, and a short or even empty one is not taken for the last. They become smaller
+//! where the server is slow, and larger again. A sync that breaks off goes on where it was, also in
+//! another process; until it is whole, what was there before counts.
+//!
+//! What is held of a server is in the folder `misp` of the data folder, 44 bytes an attribute; memory
+//! does not grow with it.
+//!
+//! With `warninglists`, the lists that are switched on in MISP and hold addresses become
+//! warninglists here, each fetched again when its version changes. They mean what the list of that
+//! name means ([`crate::warninglist`]): public resolvers and CDNs cap, clouds and VPNs only annotate,
+//! whatever MISP calls a false positive; `[warninglists]` has the last word.
+//!
+//! # Feeds on both sides
+//!
+//! `artif misp sync` ([`crate::Engine::exchange_feeds`]; with `exchange`, each sync) makes our feeds
+//! known to the server and its feeds ours. It compares first and does what is missing, so that it can
+//! be repeated; where neither side changed it takes one request. `--dry-run` prints the plan, `--init`
+//! has the server switch on, fetch and cache all of ours: the first run.
+//!
+//! A feed of ours that MISP can read is created there, fetched and cached by the server, into an
+//! event of its own (`fixed_event`) from which nothing is deleted because a download came out short
+//! (`delta_merge` off, and switched off where somebody switched it on). Once that event is known
+//! here, it gets the feed's threat level, and its categories as tags. Feeds with keys, files, and
+//! feeds that are no threats are not handed on. A feed of the server that is switched on there
+//! becomes a file in `feeds.d` of the data folder; the configuration is not touched. The key's role
+//! has to be that of a site admin for it.
+//!
+//! # Compared with the system artif grew from
+//!
+//! That one asked MISP for each lookup and stored everything in it; here lookups never leave the
+//! process, and MISP is one source of several. Events that are not published do not count unless
+//! `unpublished` is set. Threat level 4, "undefined", is the lowest and not the highest. Its feeds were
+//! merged with deletions on (`delta_merge`), so that one empty download emptied an event.
+//!
+//! # When something goes wrong
+//!
+//! Answers go on with what was there. `artif status` says since when and why; the code in brackets is
+//! stable ([`Problem::code`]).
+//!
+//! | answer | code | what to do |
+//! |---|---|---|
+//! | 403 "Authentication failed. Please make sure …" | `misp-key-rejected` | check the key and its expiry |
+//! | 403 "Your user account has been disabled." | `misp-account-disabled` | have the user enabled |
+//! | 403 "not possible to use this Auth key from your IP address" | `misp-key-address` | allow this machine's address |
+//! | 403 "You do not have permission …", 405 "… not authorised." | `misp-no-permission` | use a key whose role may do it |
+//! | 302 to `/users/login` | `misp-login-page` | wait: it is in maintenance; or let the interface past the login in front of it |
+//! | any other 3xx | `misp-redirected` | put the final address into `url` |
+//! | 200 with a page | `misp-not-json` | check `url` and what stands in front of MISP |
+//! | 404 "Not Found", 404 with a page | `misp-no-such-page` | check the path in `url` |
+//! | 404, 405 "Invalid event", "Invalid attribute", "Invalid Feed." … | `misp-not-found` | it was deleted, or is not shared with the key's organisation |
+//! | 404 "Event already exists …", 403 "A similar attribute already exists …" | `misp-already-there` | change the one that is there |
+//! | 403 "Event blocked by event blocklist." | `misp-blocklisted` | remove it from the blocklist |
+//! | 403, 405 with `errors`, text or object | `misp-invalid` | see which field it names |
+//! | 400, 405 "Invalid JSON input …", "… via POST requests." | `misp-bad-request` | report it |
+//! | 404 "Invalid output format." | `misp-bad-format` | report it |
+//! | 200 `{"saved": false …}`, "Could not …", "… has failed." | `misp-not-done` | see what it says |
+//! | 200 with what was not asked for | `misp-unfiltered` | find out who drops the body of requests |
+//! | 200 cut short, or of another shape | `misp-unreadable` | none: it is tried again |
+//! | 429 with `X-Rate-Limit-Reset` | `misp-rate-limited` | wait, or raise the limit of the role |
+//! | 500 "An Internal Error Has Occurred." | `misp-internal` | see the error log of MISP |
+//! | 502, 503, 504, 408 | `misp-gateway` | see whether PHP runs |
+//! | 413 | `misp-request-too-large` | raise the limit of its web server |
+//! | any other status | `misp-unexpected-status` | see what stands between |
+//! | no answer within `timeout` | `misp-timed-out` | smaller pages, more patience |
+//! | an answer above `fetch.max_bytes` | `misp-answer-too-large` | smaller pages, a higher bound |
+//! | no connection, or it broke off | `misp-unreachable` | check address, proxy, firewall |
+//! | a certificate that is not believed | `misp-tls` | name the authority in `ca_file` |
+//! | a key or file that is missing here | `misp-setup` | correct the configuration |
+
+#[cfg(feature = "misp")]
+mod answer;
+#[cfg(feature = "misp")]
+mod client;
+#[cfg(feature = "misp")]
+mod event;
+#[cfg(feature = "misp")]
+pub(crate) mod exchange;
+#[cfg(feature = "misp")]
+pub(crate) mod feed;
+#[cfg(feature = "misp")]
+mod journal;
+#[cfg(feature = "misp")]
+pub(crate) mod lists;
+#[cfg(feature = "misp")]
+pub(crate) mod mapping;
+#[cfg(feature = "misp")]
+mod mirror;
+#[cfg(feature = "misp")]
+mod page;
+mod problem;
+#[cfg(feature = "misp")]
+mod remote;
+#[cfg(all(test, feature = "misp"))]
+mod replay;
+mod report;
+#[cfg(feature = "misp")]
+mod sort;
+#[cfg(feature = "misp")]
+mod state;
+#[cfg(feature = "misp")]
+pub(crate) mod sync;
+#[cfg(feature = "misp")]
+mod tags;
+#[cfg(feature = "misp")]
+mod walk;
+
+#[cfg(feature = "misp")]
+pub(crate) use client::Client;
+#[cfg(feature = "misp")]
+pub use exchange::{Action, Exchange, Step};
+#[cfg(feature = "misp")]
+pub(crate) use mapping::Made;
+pub use problem::Problem;
+#[cfg(feature = "misp")]
+pub(crate) use report::statuses;
+pub use report::{ServerStatus, SyncReport};
+#[cfg(feature = "misp")]
+pub(crate) use state::{Checked, Folder, Known, KnownList, State};
+#[cfg(feature = "misp")]
+pub(crate) use sync::Synced;
