@@ -59,6 +59,7 @@
 //! files, without tokio, reqwest and sled.
 
 mod category;
+mod change;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod client;
@@ -82,11 +83,13 @@ mod schedule;
 pub mod score;
 mod seed_json;
 mod snapshot;
+mod thresholds;
 mod verdict;
 mod view;
 pub mod warninglist;
 
 pub use category::{Category, CategorySet, ThreatLevel};
+pub use change::Change;
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use columns::{Addresses, AnswerColumns};
 pub use config::Config;

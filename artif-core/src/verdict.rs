@@ -4,8 +4,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::score::State;
-
 /// What to do about an address.
 ///
 /// ```
@@ -78,15 +76,6 @@ impl Verdict {
             6 => Self::Blocked,
             _ => return None,
         })
-    }
-
-    pub(crate) fn of_score(state: State, score: f64, triage_below: f64) -> Self {
-        match state {
-            State::Active => Self::Dangerous,
-            State::Historical => Self::Suspicious,
-            State::Unknown if score < triage_below => Self::Triage,
-            State::Unknown => Self::NoAction,
-        }
     }
 
     /// No worse than a look by somebody: what warninglists leave of it.

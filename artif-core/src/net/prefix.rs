@@ -302,6 +302,23 @@ impl Prefix {
         self.len() == if matches!(self, Self::V4(_)) { 32 } else { 128 }
     }
 
+    /// Up to `most` of its addresses, evenly spread from the first on.
+    pub(crate) fn spread(self, most: u32) -> impl Iterator<Item = IpAddr> {
+        let (first, host_bits) = match self {
+            Self::V4(prefix) => (u128::from(prefix.first()), 32 - prefix.len()),
+            Self::V6(prefix) => (prefix.first(), 128 - prefix.len()),
+        };
+        let steps = most.max(1).ilog2().min(u32::from(host_bits));
+        let step = u32::from(host_bits) - steps;
+        (0..1_u128 << steps).map(move |place| {
+            let address = first + place.checked_shl(step).unwrap_or(0);
+            match self {
+                Self::V4(_) => IpAddr::from(Ipv4Addr::from_bits(address as u32)),
+                Self::V6(_) => IpAddr::from(Ipv6Addr::from_bits(address)),
+            }
+        })
+    }
+
     /// Whether the address, in whatever form, is inside.
     ///
     /// ```
@@ -464,6 +481,19 @@ mod tests {
             nets.map(|n| n.to_string()),
             ["9.0.0.0/8", "10.0.0.0/8", "10.0.0.0/24", "10.0.0.0/32", "10.0.0.1/32"]
         );
+    }
+
+    #[test]
+    fn addresses_are_spread_evenly() {
+        let spread = |text: &str, most| -> Vec<String> {
+            let prefix: Prefix = text.parse().unwrap();
+            prefix.spread(most).map(|address| address.to_string()).collect()
+        };
+        assert_eq!(spread("10.1.0.0/16", 256)[255], "10.1.255.0");
+        assert_eq!(spread("10.1.0.0/31", 256), ["10.1.0.0", "10.1.0.1"]);
+        assert_eq!(spread("10.1.0.7", 5), ["10.1.0.7"]);
+        assert_eq!(spread("::/0", 3), ["::", "8000::"]);
+        assert_eq!(spread("2001:db8::/32", 0), ["2001:db8::"]);
     }
 
     #[test]

@@ -32,7 +32,7 @@ use crate::net::{Prefix, PrefixSet, special_blocks};
 use crate::score::{
     Document, Documents, FeedFacts, Model, Past, ScoreInput, Scorer, State, Subject, Territory,
 };
-use crate::verdict::Verdict;
+use crate::thresholds::Thresholds;
 
 const DAY: f64 = 86_400.0;
 
@@ -56,12 +56,14 @@ pub(crate) struct Input<'a> {
     pub(crate) retention: Seconds,
     pub(crate) stale_after: Seconds,
     pub(crate) prior: f64,
-    pub(crate) triage_below: f64,
+    pub(crate) thresholds: Thresholds,
     pub(crate) index: IndexTier,
     /// Bytes that what lookups touch may take for [`IndexTier::Auto`] to choose the fast index.
     pub(crate) memory_budget: u64,
     pub(crate) sequence: u64,
     pub(crate) inputs: String,
+    /// When it has to be made anew for another reason than listings that end.
+    pub(crate) edge: Option<Seconds>,
 }
 
 /// A snapshot in memory.
@@ -79,6 +81,8 @@ struct Standing {
     feeds: u32,
     labels: u32,
     categories: CategorySet,
+    /// Those of them that threat feeds gave.
+    threats: CategorySet,
     /// When it left its last feed, where it is remembered; 0 while active.
     ended: Seconds,
     /// On a warninglist that keeps feeds alone from blocking it.
@@ -88,7 +92,8 @@ struct Standing {
 
 /// Compiles a snapshot. The same input gives the same bytes.
 pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
-    let gathered = gather(input.store, input.ids, &input.builtin)?;
+    let counts = |place: usize| input.feeds.get(place).is_none_or(|feed| !feed.outdated);
+    let gathered = gather(input.store, input.ids, counts, &input.builtin)?;
     let mut feed_sets = Sets::new();
     let days = |days: f64| span(Duration::try_from_secs_f64(days * DAY).unwrap_or(Duration::MAX));
     let classify = Classify {
@@ -160,6 +165,7 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
     };
     let historical = within_window.iter().filter(|s| s.state == State::Historical);
     let next_edge = historical.map(|s| s.ended.saturating_add(input.window)).min();
+    let next_edge = next_edge.into_iter().chain(input.edge).min();
 
     let rows = records.as_bytes().len() + answers.standings.len() * size_of::<StandingRow>();
     let room = input.memory_budget.saturating_sub(rows as u64);
@@ -261,6 +267,7 @@ const NOTHING: Standing = Standing {
     feeds: 0,
     labels: 0,
     categories: CategorySet::EMPTY,
+    threats: CategorySet::EMPTY,
     ended: 0,
     capped: false,
     past: Past { spells: 0, spell_days: 0 },
@@ -317,7 +324,8 @@ impl Classify<'_> {
             let sets = list.iter().filter_map(|f| self.feeds.get(*f as usize));
             sets.fold(CategorySet::EMPTY, |all, feed| all.union(feed.categories))
         };
-        let categories = said(&feeds).union(said(&labels));
+        let threats = said(&feeds);
+        let categories = threats.union(said(&labels));
         let capped =
             labels.iter().any(|f| self.feeds.get(*f as usize).is_some_and(SnapshotFeed::caps));
         Standing {
@@ -325,6 +333,7 @@ impl Classify<'_> {
             feeds: sets.intern(&feeds),
             labels: sets.intern(&labels),
             categories,
+            threats,
             ended,
             capped,
             past: spells(&mut remembered, self.now),
@@ -351,9 +360,9 @@ fn record(
         geo: answer.geo,
         record: found,
     });
-    let verdict = Verdict::of_score(standing.state, score, input.triage_below);
+    let verdict = input.thresholds.verdict(standing.state, score, standing.threats);
     let (score, verdict) = if standing.capped {
-        (score.max(input.triage_below), verdict.capped())
+        (score.max(input.thresholds.triage_below), verdict.capped())
     } else {
         (score, verdict)
     };
@@ -528,7 +537,7 @@ fn write_meta(
         window: input.window,
         retention: input.retention,
         stale_after: input.stale_after,
-        triage_below: input.triage_below,
+        thresholds: input.thresholds,
         inputs: input.inputs,
         next_edge,
         lengths4: gathered.v4.iter().fold(0, |bits, p| bits | 1 << p.len()),
