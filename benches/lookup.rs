@@ -114,13 +114,14 @@ fn packed_text(list: impl Iterator<Item = IpAddr>) -> (String, Vec<i32>) {
     let (mut bytes, mut offsets) = (String::new(), vec![0]);
     for ip in list {
         bytes += &ip.to_string();
-        offsets.push(bytes.len() as i32);
+        offsets.push(i32::try_from(bytes.len()).unwrap());
     }
     (bytes, offsets)
 }
 
 fn unpacked<'a>(bytes: &'a str, offsets: &[i32]) -> Vec<&'a str> {
-    offsets.windows(2).map(|pair| &bytes[pair[0] as usize..pair[1] as usize]).collect()
+    let place = |offset: i32| usize::try_from(offset).unwrap();
+    offsets.windows(2).map(|pair| &bytes[place(pair[0])..place(pair[1])]).collect()
 }
 
 fn low(ip: IpAddr) -> u64 {
@@ -169,7 +170,7 @@ fn count_instructions(folder: &Path, way: &str, count: usize) {
         "columns" => batch.ask(&pinned, Addresses::V4(list)),
         "texts" => batch.ask(&pinned, Addresses::Text(&text)),
         "parse" => parse(&text),
-        _ => panic!("no way {way:?}"),
+        _ => unreachable!("no way {way:?}"),
     };
     println!("{sum}");
 }

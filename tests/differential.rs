@@ -7,6 +7,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -48,11 +49,11 @@ impl Input {
                 // Nested networks in few places.
                 let address = (random.next() as u32 & 0x07ff_ffff) | 0x5000_0000;
                 let length = 12 + random.next() % 21;
-                text += &format!("{}/{length}\n", std::net::Ipv4Addr::from_bits(address));
+                writeln!(text, "{}/{length}", std::net::Ipv4Addr::from_bits(address)).unwrap();
                 let six = 0x2a00 << 112 | u128::from(random.next() % 64) << 90;
                 let six = six | u128::from(random.next() % 4096) << (random.next() % 60);
                 let length = 20 + random.next() % 109;
-                text += &format!("{}/{length}\n", std::net::Ipv6Addr::from_bits(six));
+                writeln!(text, "{}/{length}", std::net::Ipv6Addr::from_bits(six)).unwrap();
             }
             let path = dir.path().join(format!("{n}.txt"));
             std::fs::write(&path, text).unwrap();
@@ -71,7 +72,8 @@ impl Input {
         config.geo.asn = Some(self.asn.clone());
         config.geo.country = Some(self.country.clone());
         let builder = Engine::builder().config(config).in_memory();
-        let engine = self.feeds.iter().cloned().fold(builder, |b, feed| b.feed(feed)).build();
+        let engine =
+            self.feeds.iter().cloned().fold(builder, artif_core::EngineBuilder::feed).build();
         let engine = engine.unwrap();
         refresh(&engine);
         engine
@@ -113,10 +115,10 @@ impl Naive {
         for network in of_geo {
             match (network.network(), network.broadcast()) {
                 (IpAddr::V4(first), IpAddr::V4(last)) => {
-                    edges4.extend([first.to_bits(), last.to_bits()])
+                    edges4.extend([first.to_bits(), last.to_bits()]);
                 }
                 (IpAddr::V6(first), IpAddr::V6(last)) => {
-                    edges6.extend([first.to_bits(), last.to_bits()])
+                    edges6.extend([first.to_bits(), last.to_bits()]);
                 }
                 _ => {}
             }

@@ -13,6 +13,9 @@ mod publish;
 mod reader;
 mod records;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use compile::{Compiled, Input, compile};
 #[cfg(feature = "cli")]
 pub(crate) use format::VERSION as FORMAT_VERSION;

@@ -92,6 +92,7 @@ fn started_in_root(line: &Line, digit: u16) -> u32 {
         _mm_packs_epi16, _mm_sad_epu8, _mm_set_epi64x, _mm_set1_epi16, _mm_setzero_si128,
         _mm_shuffle_epi32, _mm_sub_epi8,
     };
+    #[expect(clippy::cast_ptr_alignment, reason = "what loads from it needs no alignment")]
     let quarters = line.as_ptr().cast::<__m128i>();
     // SAFETY: SSE2 is part of x86-64. The four loads are of the line's 64 bytes and no others, and of
     // the kind that needs no alignment.

@@ -26,7 +26,7 @@ use self::v6::V6;
 use super::flatten::{Bits, Ranges};
 use super::format::{Section, Sections, Writer};
 use super::lanes::{LANES, Lanes};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 const BLOCKS: usize = 1 << 16;
 
@@ -57,12 +57,23 @@ pub(crate) fn build(
     tier: IndexTier,
     room: u64,
 ) -> Result<()> {
-    let (directory, lines) = v6::build(v6)?;
+    // The two families on a core each.
+    let (flat, of_v6) = std::thread::scope(|scope| {
+        let of_v6 = scope.spawn(|| v6::build(v6));
+        let flat = (tier != IndexTier::Compact).then(|| flat::build(v4));
+        (flat, of_v6.join())
+    });
+    let (directory, lines) = of_v6.unwrap_or_else(|_| {
+        Err(Error::Invalid {
+            what: "snapshot",
+            reason: "the IPv6 index: its thread panicked".into(),
+        })
+    })?;
     writer.section(Section::Index6Directory, &le_bytes(&directory));
     writer.section(Section::Index6Lines, lines.as_bytes());
     let taken = (directory.len() * 4 + lines.as_bytes().len()) as u64;
-    if tier != IndexTier::Compact {
-        let (directory, lines) = flat::build(v4)?;
+    if let Some(flat) = flat {
+        let (directory, lines) = flat?;
         let size = (directory.len() * 4 + lines.as_bytes().len()) as u64;
         if tier == IndexTier::Flat || taken + size <= room {
             writer.section(Section::Index4Directory, &le_bytes(&directory));
