@@ -414,7 +414,7 @@ impl Sync<'_> {
             let said = client.small("reading the list of warninglists", "warninglists", None)?;
             there = lists::there(&said, self.server, &self.shared.config.warninglists)?;
             // Those that are configured here count as they are.
-            let ours = &self.shared.warninglists;
+            let ours = self.shared.warninglists();
             there.retain(|list| ours.iter().all(|own| own.id != list.feed.id));
         }
         let mut known = BTreeMap::new();

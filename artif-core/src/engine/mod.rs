@@ -1,8 +1,10 @@
 //! Engines: the owner of a data folder, and readers of its snapshots.
 
 mod admission;
+mod autonomous;
 mod builder;
 mod follow;
+mod metrics;
 #[cfg(feature = "misp")]
 mod misp;
 mod options;
@@ -20,9 +22,12 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 
 use self::admission::Troubles;
-use crate::clock::datetime;
+use crate::clock::{Seconds, datetime, span};
+use crate::columns::{Addresses, AnswerColumns};
+use crate::error::Result;
 use crate::explain::{Evidence, Explanation, PastReputation};
 use crate::feed::Feed;
+use crate::gate::Gate;
 use crate::ledger::FeedHead;
 use crate::reputation::Reputation;
 use crate::snapshot::SnapshotFeed;
@@ -63,6 +68,23 @@ pub trait ReputationEngine: Send + Sync {
         ips.iter().map(|ip| self.check(*ip)).collect()
     }
 
+    /// Score, verdict and state of one address: what it takes to let somebody in or not.
+    fn gate(&self, ip: IpAddr) -> Gate {
+        Gate::of(&self.check(ip))
+    }
+
+    /// Answers for many into columns; see [`AnswerColumns`]. Gives how many of them were no addresses.
+    ///
+    /// Errors: [`Error::Invalid`](crate::Error::Invalid) where a column is not as long as the
+    /// addresses are many.
+    fn check_into(
+        &self,
+        addresses: Addresses<'_>,
+        columns: &mut AnswerColumns<'_>,
+    ) -> Result<usize> {
+        columns.fill_each(addresses, |ip| self.check(ip))
+    }
+
     /// Answers with all reasons. May take microseconds.
     fn explain(&self, ip: IpAddr) -> Explanation;
 
@@ -77,7 +99,18 @@ pub trait ReputationEngine: Send + Sync {
 }
 
 /// Feeds as configured, with their states in the ledger.
-fn feeds_now(feeds: &[Feed], heads: &[FeedHead], troubles: &Troubles) -> Vec<SnapshotFeed> {
+/// Until when a feed counts that is not confirmed again.
+fn counts_until(feed: &Feed, head: &FeedHead, guard: &crate::config::Guard) -> Seconds {
+    head.confirmed.saturating_add(span(feed.guard.max_age.unwrap_or(guard.max_age)))
+}
+
+fn feeds_now(
+    feeds: &[Feed],
+    heads: &[FeedHead],
+    troubles: &Troubles,
+    guard: &crate::config::Guard,
+    now: Seconds,
+) -> Vec<SnapshotFeed> {
     let troubles = troubles.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let state = |feed: &Feed| {
         let at = heads.binary_search_by(|head| head.feed.cmp(&feed.id)).ok()?;
@@ -104,6 +137,7 @@ fn feeds_now(feeds: &[Feed], heads: &[FeedHead], troubles: &Troubles) -> Vec<Sna
                     Some(head) => head.stale.clone(),
                     None => troubles.get(&feed.id).cloned(),
                 },
+                outdated: head.is_some_and(|head| counts_until(feed, head, guard) < now),
                 warninglist: None,
             }
         })

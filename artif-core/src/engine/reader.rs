@@ -1,5 +1,6 @@
 //! Answers from a folder that another process owns.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,8 +11,11 @@ use super::ReputationEngine;
 use super::follow::Follower;
 use super::status::Status;
 use crate::clock::{Clock, SystemClock};
+use crate::columns::{Addresses, AnswerColumns};
 use crate::error::{Error, Result};
 use crate::explain::{self, Evidence, Explanation, PastReputation};
+use crate::gate::Gate;
+use crate::pinned::Pinned;
 use crate::reputation::Reputation;
 use crate::score;
 use crate::snapshot::{self, Snapshot};
@@ -27,10 +31,17 @@ use crate::view::Answers;
 /// println!("{}", reader.check("192.0.2.1".parse().unwrap()).verdict());
 /// # Ok::<(), artif_core::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Reader {
     answers: Arc<Answers>,
     _follower: Follower,
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("snapshot", &self.answers.load().snapshot.header().sequence)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Reader {
@@ -93,11 +104,43 @@ impl Reader {
     pub fn reload(&self) -> Result<bool> {
         self.answers.follow()
     }
+
+    /// A handle to what it knows now, for the cheapest lookups.
+    ///
+    /// ```no_run
+    /// let reader = artif_core::Reader::open("/var/lib/artif")?;
+    /// let mut pinned = reader.pin();
+    /// # let requests: Vec<std::net::IpAddr> = Vec::new();
+    /// for client in requests {
+    ///     pinned.renew(); // takes up what was published meanwhile
+    ///     println!("{}", pinned.gate(client).score());
+    /// }
+    /// # Ok::<(), artif_core::Error>(())
+    /// ```
+    pub fn pin(&self) -> Pinned {
+        Pinned::new(Arc::clone(&self.answers))
+    }
 }
 
 impl ReputationEngine for Reader {
     fn check(&self, ip: IpAddr) -> Reputation {
         self.answers.check(ip)
+    }
+
+    fn check_many(&self, ips: &[IpAddr]) -> Vec<Reputation> {
+        self.pin().check_many(ips)
+    }
+
+    fn check_into(
+        &self,
+        addresses: Addresses<'_>,
+        columns: &mut AnswerColumns<'_>,
+    ) -> Result<usize> {
+        self.pin().check_into(addresses, columns)
+    }
+
+    fn gate(&self, ip: IpAddr) -> Gate {
+        self.answers.gate(ip)
     }
 
     fn explain(&self, ip: IpAddr) -> Explanation {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::category::{CategorySet, ThreatLevel};
 use crate::feed::Role;
 use crate::geo::GeoDatabase;
+use crate::thresholds::Thresholds;
 use crate::warninglist::{Action, Facts};
 
 /// A feed as the snapshot knows it.
@@ -50,10 +51,32 @@ pub struct SnapshotFeed {
     pub confirmed: Option<DateTime<Utc>>,
     /// Why the newest attempt for it failed or was refused.
     pub stale: Option<String>,
+    /// Whether it does not count, as it was not confirmed within its `guard.max_age`.
+    #[serde(default)]
+    pub outdated: bool,
     /// Where it is a warninglist: what it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warninglist: Option<Facts>,
 }
+
+/// What a damaged file names.
+pub(crate) static UNKNOWN_FEED: SnapshotFeed = SnapshotFeed {
+    id: String::new(),
+    name: String::new(),
+    provider: String::new(),
+    source_group: String::new(),
+    categories: CategorySet::EMPTY,
+    threat_level: ThreatLevel::LOW,
+    role: Role::Threat,
+    reliability: 0.0,
+    enabled: true,
+    count: 0,
+    first_loaded: None,
+    confirmed: None,
+    stale: None,
+    outdated: false,
+    warninglist: None,
+};
 
 impl SnapshotFeed {
     /// Whether feeds alone may not block what it lists.
@@ -117,8 +140,8 @@ pub(crate) struct Meta {
     pub(crate) retention: u32,
     /// Seconds after creation from which answers are marked stale.
     pub(crate) stale_after: u32,
-    /// Scores below this get "Manual triage needed".
-    pub(crate) triage_below: f64,
+    #[serde(default)]
+    pub(crate) thresholds: Thresholds,
     /// Digest of all that went in; the same digest needs no new snapshot.
     pub(crate) inputs: String,
     /// The next moment at which an answer changes by the clock alone.

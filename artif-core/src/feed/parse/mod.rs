@@ -19,6 +19,7 @@ mod warninglist;
 
 use std::io::BufRead;
 
+pub(crate) use collect::{cover_v4, cover_v6, covered};
 #[cfg(feature = "misp")]
 pub(crate) use misp_event::{Addresses, TYPES as MISP_TYPES};
 pub use misp_event::{MispAttribute, MispEvent, parse_misp_event};
