@@ -514,6 +514,7 @@ fn servers_of_misp() {
 
     let folder = Folder::new();
     folder.day(1, &[]);
+    folder.configure(1);
     assert_eq!(folder.run(&["misp", "status"]).stdout, "");
     let none = folder.run(&["misp", "sync"]);
     assert_eq!(none.code, 2);
