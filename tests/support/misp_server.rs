@@ -162,6 +162,13 @@ impl Misp {
         Self { server, store }
     }
 
+    pub(crate) fn start_tls(now: u64, config: Arc<rustls::ServerConfig>) -> Self {
+        let store = Arc::new(Mutex::new(Store { now, ..Store::default() }));
+        let answering = Arc::clone(&store);
+        let server = Server::start_tls(config, move |head, to| respond(&answering, head, to));
+        Self { server, store }
+    }
+
     pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap()
     }
@@ -180,7 +187,8 @@ fn respond(store: &Mutex<Store>, head: &str, to: &mut dyn Connection) {
     if to.read_exact(&mut body).is_err() {
         return;
     }
-    let path = path_of(head).trim_start_matches('/').to_owned();
+    // It may lie below a path.
+    let path = path_of(head).trim_start_matches('/').trim_start_matches("misp/").to_owned();
     let mut store = store.lock().unwrap();
     let query = serde_json::from_slice(&body).unwrap_or(Value::Null);
     store.log.push((path.clone(), query.clone()));
