@@ -41,7 +41,7 @@ fn fill(misp: &Misp) {
         ("three", "CERT B", vec!["c2", "tlp:red"], "60.0.0.3"),
     ] {
         let id = store.add_event(event, 2, &tags);
-        store.events.get_mut(&id).unwrap().org = org.to_owned();
+        org.clone_into(&mut store.events.get_mut(&id).unwrap().org);
         store.add(id, "ip-dst", address);
     }
     let (id, _) = store.attributes.iter().next_back().map(|(id, a)| (*id, a.event)).unwrap();
