@@ -506,3 +506,41 @@ fn another_language_can_call_it_in_process() {
     assert_eq!(out, b"");
     drop(server.join().unwrap());
 }
+
+#[cfg(feature = "misp")]
+#[test]
+fn servers_of_misp() {
+    use std::fmt::Write as _;
+
+    let folder = Folder::new();
+    folder.day(1, &[]);
+    folder.configure(1);
+    assert_eq!(folder.run(&["misp", "status"]).stdout, "");
+    let none = folder.run(&["misp", "sync"]);
+    assert_eq!(none.code, 2);
+    assert!(none.stderr.contains("it names no MISP server"), "{}", none.stderr);
+
+    // One that nobody answers for: what was there counts, and it is said.
+    folder.write("key", "0123456789012345678901234567890123456789\n");
+    let mut text = std::fs::read_to_string(folder.path("artif.toml")).unwrap();
+    let key = folder.path("key");
+    write!(text, "\n[misp]\nurl = 'http://127.0.0.1:1/'\nkey = 'file:{}'\n", key.display())
+        .unwrap();
+    folder.write("artif.toml", &text);
+    let wants_none = folder.run(&["misp", "sighting", "22.66.6.66"]);
+    assert_eq!(wants_none.code, 2, "{}", wants_none.stderr);
+    folder.write("artif.toml", &format!("{text}sightings = true\n[fetch]\nretries = 0\n"));
+    for args in [&["misp", "sync", "--dry-run"][..], &["misp", "sighting", "22.66.6.66"]] {
+        let failed = folder.run(args);
+        assert_eq!(failed.code, 3, "{}", failed.stderr);
+        assert!(failed.stderr.contains("[misp-unreachable]"), "{}", failed.stderr);
+        assert!(!failed.stderr.contains("0123456789"), "the key is not shown");
+    }
+    let refreshed = folder.run(&["refresh"]);
+    assert_eq!(refreshed.code, 1);
+    assert!(refreshed.stdout.contains("[misp-unreachable]"), "{}", refreshed.stdout);
+    let status = folder.run(&["misp", "status"]);
+    assert_eq!(status.code, 1);
+    assert!(status.stdout.contains("never synced to its end"), "{}", status.stdout);
+    assert_eq!(folder.run(&["check", "22.66.6.66"]).code, 0);
+}

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use artif_core::misp::SyncReport;
+use artif_core::misp::{SightingKind, SyncReport};
 use artif_core::{
     Config, Engine, FixedClock, Outcome, RefreshOptions, RefreshReport, ReputationEngine, Verdict,
 };
@@ -475,6 +475,44 @@ fn the_same_value_in_three_hundred_events_goes_with_the_last_of_them() {
     }
     world.sync();
     assert_eq!(world.engine().check(ip).feeds().count(), 1);
+}
+
+#[test]
+fn sightings_are_said_of_what_is_there_and_once() {
+    let world = World::new("sightings = true");
+    {
+        let mut store = world.misp.store();
+        let event = store.add_event("seen", 2, &[]);
+        store.add(event, "ip-dst", "60.0.0.1");
+        store.add(event, "ip-dst", "2a00::ffff");
+        store.add(event, "ip-dst|port", "60.0.0.2|443");
+        store.add(event, "ip-dst", "60.0.0.4");
+    }
+    let ips = |texts: &[&str]| texts.iter().map(|ip| ip.parse().unwrap()).collect::<Vec<IpAddr>>();
+    let met = ips(&["60.0.0.1", "::ffff:60.0.0.1", "60.0.0.2", "60.0.0.3", "2A00:0::FFFF"]);
+    let sent = world.engine().send_sightings(&met, SightingKind::Seen).unwrap().remove(0);
+    assert_eq!((sent.asked, sent.listed, sent.sent, sent.repeated), (4, 3, 3, 0));
+    assert_eq!(sent.requests, 3, "how they are written, two together, and the composite one");
+    let said = |kind: &str| -> BTreeSet<String> {
+        let store = world.misp.store();
+        let said = store.sightings.iter().filter(|(_, other)| other == kind);
+        said.map(|(value, _)| value.clone()).collect()
+    };
+    let expected = ["2a00::ffff", "60.0.0.1", "60.0.0.2|443"].map(str::to_owned);
+    assert_eq!(said("0"), BTreeSet::from(expected));
+
+    let again = world.engine().send_sightings(&met, SightingKind::Seen).unwrap().remove(0);
+    assert_eq!((again.repeated, again.requests), (4, 0));
+    let wrong = ips(&["60.0.0.1"]);
+    world.engine().send_sightings(&wrong, SightingKind::FalsePositive).unwrap();
+    assert_eq!(said("1"), BTreeSet::from(["60.0.0.1".to_owned()]));
+    world.pass(3601);
+    assert_eq!(world.engine().send_sightings(&wrong, SightingKind::Seen).unwrap()[0].sent, 1);
+
+    world.pass(3601);
+    world.misp.store().faults.push_back(("attributes".into(), Fault::Unfiltered));
+    let error = world.engine().send_sightings(&wrong, SightingKind::Seen).unwrap_err();
+    assert!(error.to_string().contains("[misp-unfiltered]"), "{error}");
 }
 
 #[test]

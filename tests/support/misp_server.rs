@@ -1,7 +1,7 @@
 //! A MISP on the loopback interface, with a store of its own: it behaves as a recorded 2.5.1 does,
 //! in paging, filters and errors, as far as a client can notice.
 
-#![allow(clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::indexing_slicing, clippy::too_many_lines, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
@@ -162,6 +162,13 @@ impl Misp {
         Self { server, store }
     }
 
+    pub(crate) fn start_tls(now: u64, config: Arc<rustls::ServerConfig>) -> Self {
+        let store = Arc::new(Mutex::new(Store { now, ..Store::default() }));
+        let answering = Arc::clone(&store);
+        let server = Server::start_tls(config, move |head, to| respond(&answering, head, to));
+        Self { server, store }
+    }
+
     pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap()
     }
@@ -180,7 +187,8 @@ fn respond(store: &Mutex<Store>, head: &str, to: &mut dyn Connection) {
     if to.read_exact(&mut body).is_err() {
         return;
     }
-    let path = path_of(head).trim_start_matches('/').to_owned();
+    // It may lie below a path.
+    let path = path_of(head).trim_start_matches('/').trim_start_matches("misp/").to_owned();
     let mut store = store.lock().unwrap();
     let query = serde_json::from_slice(&body).unwrap_or(Value::Null);
     store.log.push((path.clone(), query.clone()));
@@ -340,8 +348,10 @@ fn change(store: &mut Store, path: &str, query: &Value) -> Option<Value> {
                 .filter(|a| !a.deleted)
                 .map(|a| a.value.as_str())
                 .collect();
-            let asked: Vec<_> =
-                query["values"].as_array()?.iter().filter_map(Value::as_str).collect();
+            let of_id = query["id"].as_u64().and_then(|id| store.attributes.get(&id));
+            let values = query["values"].as_array().cloned().unwrap_or_default();
+            let asked = values.iter().filter_map(Value::as_str).filter(|v| !v.contains('|'));
+            let asked: Vec<_> = asked.chain(of_id.map(|a| a.value.as_str())).collect();
             let kind = query["type"].as_str().unwrap_or("0").to_owned();
             let hits: Vec<_> = asked
                 .iter()
@@ -441,6 +451,7 @@ fn search(store: &Store, query: &Value) -> (Value, String) {
         list(query, key).is_some_and(|v| v != ["0"]) || query.get(key) == Some(&json!(true))
     };
     let (types, events) = (list(query, "type"), list(query, "eventid"));
+    let values = list(query, "value");
     let since = list(query, "timestamp").and_then(|v| v.first()?.parse::<u64>().ok());
     let deleted = list(query, "deleted").unwrap_or_else(|| vec!["0".to_owned()]);
     let mut found: Vec<_> = store
@@ -448,6 +459,12 @@ fn search(store: &Store, query: &Value) -> (Value, String) {
         .iter()
         .filter(|(_, a)| types.as_ref().is_none_or(|types| types.contains(&a.kind)))
         .filter(|(_, a)| events.as_ref().is_none_or(|ids| ids.contains(&a.event.to_string())))
+        .filter(|(_, a)| {
+            // A part or the whole of what has one part; the whole of a composite value is none.
+            values
+                .as_ref()
+                .is_none_or(|v| a.value.split('|').any(|part| v.iter().any(|x| x == part)))
+        })
         .filter(|(_, a)| since.is_none_or(|since| a.timestamp >= since))
         .filter(|(_, a)| deleted.contains(&u8::from(a.deleted).to_string()))
         .collect();

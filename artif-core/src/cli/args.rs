@@ -265,6 +265,21 @@ pub(super) enum MispCommand {
     /// Prints what was done, or with --dry-run what would be. Attributes are read by `artif
     /// refresh`. With `exchange` under [misp] each refresh does this, too.
     Sync(MispSyncArgs),
+    /// Say on the servers with `sightings` that addresses were met
+    ///
+    /// Only of what is an attribute there, and once an hour at most.
+    Sighting(SightingArgs),
+}
+
+#[cfg(feature = "misp")]
+#[derive(Debug, Args)]
+pub(super) struct SightingArgs {
+    /// The addresses
+    #[arg(required = true)]
+    pub(super) ip: Vec<String>,
+    /// They were met, and were harmless
+    #[arg(long)]
+    pub(super) false_positive: bool,
 }
 
 #[cfg(feature = "misp")]

@@ -2,18 +2,19 @@
 
 use owo_colors::Style;
 
-use super::args::{Direction, MispCommand, MispSyncArgs};
-use super::context::Context;
+use super::args::{Direction, MispCommand, MispSyncArgs, SightingArgs};
+use super::context::{Context, address};
 use super::output::{Done, Screen, Stop};
 use super::{exit, human};
 use crate::config::MispExchange;
 use crate::engine::{Engine, ExchangeOptions, ReputationEngine as _};
-use crate::misp::{Exchange, ServerStatus, Step};
+use crate::misp::{Exchange, ServerStatus, SightingKind, Step, send_all};
 
 pub(super) fn run(command: &MispCommand, context: &mut Context<'_>) -> Done {
     match command {
         MispCommand::Status => status(context),
         MispCommand::Sync(args) => sync(args, context),
+        MispCommand::Sighting(args) => sighting(args, context),
     }
 }
 
@@ -78,6 +79,36 @@ fn sync(args: &MispSyncArgs, context: &mut Context<'_>) -> Done {
     }
     let failed = done.iter().flat_map(|exchange| &exchange.actions).any(|a| a.error.is_some());
     Ok(if failed { exit::PARTIAL } else { exit::OK })
+}
+
+fn sighting(args: &SightingArgs, context: &mut Context<'_>) -> Done {
+    let config = context.config()?;
+    if !config.misp.iter().any(|server| server.enabled && server.sightings) {
+        let advice = "no MISP server in it wants sightings: set `sightings` under [misp]";
+        return Err(Stop::usage("configuration", advice));
+    }
+    let addresses: Result<Vec<_>, _> = args.ip.iter().map(|text| address(text)).collect();
+    let kind = if args.false_positive { SightingKind::FalsePositive } else { SightingKind::Seen };
+    let now = crate::clock::seconds(context.clock().now());
+    let cancel = context.cancel.flag();
+    // Not through an engine: another process may own the folder.
+    let sent = send_all(&config, &config.data, &addresses?, kind, now, &cancel)?;
+    let screen = &mut context.screen;
+    if screen.json {
+        screen.document(&sent)?;
+        return Ok(exit::OK);
+    }
+    for server in &sent {
+        screen.line(format_args!(
+            "{}: {} of {} addresses are listed there, {} sightings taken, {} said before",
+            server.server,
+            human::count(server.listed),
+            human::count(server.asked),
+            human::count(server.sent),
+            human::count(server.repeated)
+        ))?;
+    }
+    Ok(exit::OK)
 }
 
 fn show(exchange: &Exchange, dry_run: bool, screen: &mut Screen<'_>) -> Result<(), Stop> {

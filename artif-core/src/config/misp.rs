@@ -83,6 +83,7 @@ impl MispExchange {
 /// | `enforce_warninglist` | `false` | have the server leave out what is on its warninglists (slow) |
 /// | `decay` | `false` | ask for decay scores (slow) and leave out what all models call decayed |
 /// | `warninglists` | `false` | use the warninglists that are switched on there |
+/// | `sightings` | `false` | let sightings be sent to it |
 /// | `exchange` | `"off"` | `push` our feeds to the server, `pull` its feeds, `both`, with each sync |
 /// | `refresh` | `"1h"` | duration between syncs |
 /// | `resync` | `"7d"` | duration after which everything is read anew |
@@ -138,6 +139,8 @@ pub struct Misp {
     pub decay: bool,
     /// Whether its warninglists are used.
     pub warninglists: bool,
+    /// Whether sightings may be sent to it.
+    pub sightings: bool,
     /// In which direction feeds are exchanged.
     pub exchange: MispExchange,
     /// The time between syncs.
@@ -182,6 +185,7 @@ impl Default for Misp {
             enforce_warninglist: false,
             decay: false,
             warninglists: false,
+            sightings: false,
             exchange: MispExchange::Off,
             refresh: Duration::from_secs(3600),
             resync: Duration::from_secs(7 * 86_400),

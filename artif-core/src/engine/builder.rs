@@ -251,6 +251,12 @@ impl EngineBuilder {
     }
 }
 
+/// Whether a feed needs a place for what it was before.
+#[cfg(feature = "misp")]
+fn is_collection(feed: &Feed) -> bool {
+    matches!(feed.format, crate::feed::Format::MispFeed {})
+}
+
 /// The ledger as of the newest checkpoint, which is written with every snapshot; empty where the
 /// folder or the checkpoint is not there.
 fn known_to_checkpoint(dir: &Path) -> Result<MemoryStore> {
@@ -260,12 +266,6 @@ fn known_to_checkpoint(dir: &Path) -> Result<MemoryStore> {
     let Some(path) = newest_good(dir)? else { return Ok(MemoryStore::new()) };
     let file = File::open(&path).map_err(|error| Error::io("opening", &path, error))?;
     MemoryStore::import_from(&mut BufReader::new(file), &path)
-}
-
-/// Whether a feed needs a place for what it was before.
-#[cfg(feature = "misp")]
-fn is_collection(feed: &Feed) -> bool {
-    matches!(feed.format, crate::feed::Format::MispFeed {})
 }
 
 fn known_troubles(feeds: &[SnapshotFeed]) -> BTreeMap<FeedId, String> {

@@ -375,10 +375,6 @@ impl Shared {
         self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn warninglists(&self) -> std::sync::MutexGuard<'_, Vec<Feed>> {
-        self.warninglists.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     #[cfg(feature = "misp")]
     pub(super) fn list_facts(&self) -> std::sync::MutexGuard<'_, BTreeMap<FeedId, ListFacts>> {
         self.list_facts.lock().unwrap_or_else(PoisonError::into_inner)
@@ -389,7 +385,11 @@ impl Shared {
         self.config.misp.iter().filter(|server| server.enabled)
     }
 
-    /// Everything that is listed: feeds, then warninglists.
+    pub(super) fn warninglists(&self) -> std::sync::MutexGuard<'_, Vec<Feed>> {
+        self.warninglists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything that is fetched: feeds, then warninglists.
     pub(super) fn sources(&self) -> Vec<Feed> {
         self.look_for_warninglists();
         let mut all = self.feeds().clone();

@@ -228,9 +228,9 @@ fn refresh_chosen(
     }
     progress(RefreshEvent::Started { feeds: chosen.feeds.len() });
     let now = seconds(shared.clock.now());
+    let systems = Systems::needed_by(&chosen.feeds, shared, &mut work);
     let (many, single): (Vec<_>, Vec<_>) =
         chosen.feeds.iter().copied().partition(|feed| is_of_many_documents(feed));
-    let systems = Systems::needed_by(&single, shared, &mut work);
     let mut reports = take_in(shared, options, &single, &systems, now, &progress)?;
     reports.extend(collections(shared, options, &many, now)?);
     let place = |id: &FeedId| chosen.feeds.iter().position(|feed| feed.id == *id);

@@ -1,6 +1,6 @@
 //! Feeds that were added to a data folder, each in a file of its own under `feeds.d`.
 
-#[cfg(any(feature = "cli", test))]
+#[cfg(any(feature = "cli", feature = "misp", test))]
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

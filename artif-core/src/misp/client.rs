@@ -11,7 +11,7 @@ use super::answer::{Failure, failure_inside, judge};
 use super::event::{self, Event};
 use super::page::{self, Attribute};
 use crate::config::{Fetch, Misp};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, excerpt};
 use crate::feed::source::api::{Answer, Api, Identity};
 use crate::feed::source::{FetchOptions, waits};
 use crate::feed::{Auth, MISP_TYPES};
@@ -325,6 +325,12 @@ impl<'a> Client<'a> {
             std::thread::sleep(NAP.min(until.saturating_duration_since(Instant::now())));
         }
         Ok(())
+    }
+
+    /// An answer with something in it that was not asked for.
+    pub(crate) fn unfiltered(&self, doing: &str, what: &str) -> Error {
+        let detail = format!("the answer holds {:?}", excerpt(what));
+        self.error(doing, Failure::new(Problem::Unfiltered, detail))
     }
 
     pub(crate) fn error(&self, doing: &str, failure: Failure) -> Error {

@@ -55,6 +55,13 @@
 //! name means ([`crate::warninglist`]): public resolvers and CDNs cap, clouds and VPNs only annotate,
 //! whatever MISP calls a false positive; `[warninglists]` has the last word.
 //!
+//! # Sightings
+//!
+//! `artif misp sighting IP…` ([`crate::Engine::send_sightings`]) says on the servers with `sightings`
+//! that addresses were met, or with `--false-positive` that they were harmless: once an hour an
+//! address at most, many in a request, and only of what is an attribute there. Nothing is said by
+//! itself.
+//!
 //! # Feeds on both sides
 //!
 //! `artif misp sync` ([`crate::Engine::exchange_feeds`]; with `exchange`, each sync) makes our feeds
@@ -139,6 +146,8 @@ mod remote;
 mod replay;
 mod report;
 #[cfg(feature = "misp")]
+mod sighting;
+#[cfg(feature = "misp")]
 mod sort;
 #[cfg(feature = "misp")]
 mod state;
@@ -159,6 +168,10 @@ pub use problem::Problem;
 #[cfg(feature = "misp")]
 pub(crate) use report::statuses;
 pub use report::{ServerStatus, SyncReport};
+#[cfg(feature = "misp")]
+pub(crate) use sighting::send_all;
+#[cfg(feature = "misp")]
+pub use sighting::{Sighted, SightingKind};
 #[cfg(feature = "misp")]
 pub(crate) use state::{Checked, Folder, Known, KnownList, State};
 #[cfg(feature = "misp")]

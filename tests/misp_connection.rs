@@ -1,0 +1,169 @@
+//! How a MISP server is reached and believed, and what becomes a feed of it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod support;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use artif_core::misp::SyncReport;
+use artif_core::{Config, Engine, Outcome};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{RootCertStore, ServerConfig};
+use support::misp_server::{KEY, Misp};
+use support::refresh;
+
+const NOW: u64 = 1_786_000_000;
+
+fn engine(url: &str, key: &Path, extra: &str) -> Engine {
+    let text = format!(
+        "catalogue = []\n[fetch]\nretries = 0\n[misp]\nurl = '{url}'\nkey = 'file:{}'\n{extra}",
+        key.display()
+    );
+    Engine::builder().config(Config::from_toml(&text).unwrap()).in_memory().build().unwrap()
+}
+
+fn sync(url: &str, key: &Path, extra: &str) -> SyncReport {
+    refresh(&engine(url, key, extra)).misp.remove(0)
+}
+
+fn key_in(dir: &Path) -> std::path::PathBuf {
+    let key = dir.join("key");
+    std::fs::write(&key, format!("{KEY}\n")).unwrap();
+    key
+}
+
+fn fill(misp: &Misp) {
+    let mut store = misp.store();
+    for (event, org, tags, address) in [
+        ("one", "CERT A", vec!["c2", "tlp:green"], "60.0.0.1"),
+        ("two", "CERT A", vec!["scanner"], "60.0.0.2"),
+        ("three", "CERT B", vec!["c2", "tlp:red"], "60.0.0.3"),
+    ] {
+        let id = store.add_event(event, 2, &tags);
+        org.clone_into(&mut store.events.get_mut(&id).unwrap().org);
+        store.add(id, "ip-dst", address);
+    }
+    let (id, _) = store.attributes.iter().next_back().map(|(id, a)| (*id, a.event)).unwrap();
+    store.edit(id, |a| a.tags = vec!["scanner".to_owned()]);
+}
+
+struct Made {
+    server: Arc<ServerConfig>,
+    pem: String,
+}
+
+fn made(clients: Option<RootCertStore>) -> Made {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(roots) => {
+            let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
+                Arc::new(roots),
+                provider,
+            );
+            builder.with_client_cert_verifier(verifier.build().unwrap())
+        }
+    };
+    let server = builder.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    Made { server: Arc::new(server), pem: made.cert.pem() }
+}
+
+#[test]
+fn only_servers_that_are_believed_hear_the_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = key_in(dir.path());
+    let made = made(None);
+    let misp = Misp::start_tls(NOW, made.server);
+    fill(&misp);
+    let url = format!("https://localhost:{}/misp", misp.server.address().port());
+    let report = sync(&url, &key, "");
+    assert!(report.error.unwrap().contains("[misp-tls]"));
+    assert!(misp.store().log.is_empty(), "nothing was said to it");
+
+    let ca = dir.path().join("ca.pem");
+    std::fs::write(&ca, made.pem).unwrap();
+    let report = sync(&url, &key, &format!("ca_file = '{}'", ca.display()));
+    assert_eq!((report.error, report.attributes), (None, 3), "below a path, too");
+    let report = sync(&url, &key, "tls_verify = false");
+    assert_eq!((report.error, report.attributes), (None, 3));
+}
+
+#[test]
+fn a_server_may_want_a_certificate_of_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = key_in(dir.path());
+    let ours = rcgen::generate_simple_self_signed(["artif".to_owned()]).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(ours.cert.der().clone()).unwrap();
+    let made = made(Some(roots));
+    let misp = Misp::start_tls(NOW, made.server);
+    fill(&misp);
+    let (ca, cert, private) =
+        (dir.path().join("ca.pem"), dir.path().join("cert.pem"), dir.path().join("cert.key"));
+    std::fs::write(&ca, made.pem).unwrap();
+    std::fs::write(&cert, ours.cert.pem()).unwrap();
+    let der = PrivatePkcs8KeyDer::from(ours.signing_key.serialize_der());
+    assert!(!der.secret_pkcs8_der().is_empty());
+    std::fs::write(&private, ours.signing_key.serialize_pem()).unwrap();
+    let url = format!("https://localhost:{}/", misp.server.address().port());
+    let trust = format!("ca_file = '{}'\n", ca.display());
+    let refused = sync(&url, &key, &trust);
+    assert_eq!(refused.outcome, Outcome::Failed);
+    assert!(misp.store().log.is_empty());
+    let shown =
+        format!("{trust}client_cert = '{}'\nclient_key = '{}'", cert.display(), private.display());
+    assert_eq!(sync(&url, &key, &shown).error, None);
+    std::fs::write(&private, "no key").unwrap();
+    let error = sync(&url, &key, &shown).error.unwrap();
+    assert!(error.contains("[misp-setup]") && error.contains("cert.key"), "{error}");
+}
+
+#[test]
+fn keys_are_read_where_they_are_and_not_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let misp = Misp::start(NOW);
+    fill(&misp);
+    let url = misp.server.url("/");
+    let missing = sync(&url, &dir.path().join("nowhere"), "").error.unwrap();
+    assert!(missing.contains("[misp-setup]") && missing.contains("nowhere"), "{missing}");
+    let wrong = dir.path().join("wrong");
+    std::fs::write(&wrong, "hunter2hunter2").unwrap();
+    let rejected = sync(&url, &wrong, "").error.unwrap();
+    assert!(rejected.contains("[misp-key-rejected]") && !rejected.contains("hunter2"));
+    let fine = engine(&url, &key_in(dir.path()), "");
+    assert_eq!(refresh(&fine).misp[0].error, None);
+    assert!(!format!("{:?}", fine.config()).contains(KEY));
+}
+
+#[test]
+fn organisations_tags_or_all_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = key_in(dir.path());
+    let misp = Misp::start(NOW);
+    fill(&misp);
+    let counts = |extra: &str| -> Vec<(String, u64)> {
+        let engine = engine(&misp.server.url("/"), &key, extra);
+        assert_eq!(refresh(&engine).misp[0].error, None);
+        let feeds = artif_core::ReputationEngine::status(&engine).feeds;
+        feeds.into_iter().map(|feed| (feed.id, feed.count)).collect()
+    };
+    let expect = |list: &[(&str, u64)]| -> Vec<(String, u64)> {
+        list.iter().map(|(id, count)| ((*id).to_owned(), *count)).collect()
+    };
+    assert_eq!(counts("feeds = 'one'"), expect(&[("misp.all", 3)]));
+    assert_eq!(counts("feeds = 'org'"), expect(&[("misp.cert-a", 2), ("misp.cert-b", 1)]));
+    assert_eq!(
+        counts("feeds = 'tag'\ntags = ['c2', 'scan*']"),
+        expect(&[("misp.c2", 2), ("misp.scanner", 2)]),
+        "tags of attributes beside those of events"
+    );
+    assert_eq!(counts("feeds = 'one'\nnot_tags = ['TLP:red']"), expect(&[("misp.all", 2)]));
+    assert_eq!(counts("feeds = 'org'\nnot_orgs = ['cert a']"), expect(&[("misp.cert-b", 1)]));
+    assert_eq!(counts("feeds = 'one'\ntags = ['scanner']"), expect(&[("misp.all", 2)]));
+}
