@@ -92,7 +92,7 @@ function madeUp(folder) {
 /** So many questions: anywhere, only what is listed, and as visitors come. */
 export function questions(lists, count) {
   const next = numbers(7);
-  const listed = lists.flatMap(([, entries]) => entries.map(([ip]) => ip));
+  const listed = lists.flatMap(([, entries]) => entries.map(([ip]) => text(number(ip))));
   const uniform = Array.from({ length: count }, () => text(0x01000000 + (next() % 0xdf000000)));
   const hits = Array.from({ length: count }, () => listed[next() % listed.length]);
   // A few visitors come often: Zipf over 20,000, of whom 2 % are listed.
