@@ -51,6 +51,9 @@ pub struct SnapshotFeed {
     pub confirmed: Option<DateTime<Utc>>,
     /// Why the newest attempt for it failed or was refused.
     pub stale: Option<String>,
+    /// Whether it does not count, as it was not confirmed within its `guard.max_age`.
+    #[serde(default)]
+    pub outdated: bool,
     /// Where it is a warninglist: what it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warninglist: Option<Facts>,
@@ -71,6 +74,7 @@ pub(crate) static UNKNOWN_FEED: SnapshotFeed = SnapshotFeed {
     first_loaded: None,
     confirmed: None,
     stale: None,
+    outdated: false,
     warninglist: None,
 };
 
