@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Engine } from "artif";
 
-const samples = fileURLToPath(new URL("../../examples/data", import.meta.url));
+const samples = fileURLToPath(new URL("../../artif-core/samples", import.meta.url));
 
 /** A generator of pseudo-random 32-bit numbers, the same in every run. */
 export function numbers(seed) {
