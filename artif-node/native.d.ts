@@ -108,6 +108,9 @@ export declare function gatekeeperHeader(id: number): string | null
 
 export declare function gatekeeperIsExempt(id: number, path: string): boolean
 
+/** The score alone, of an IPv4 address as a number. */
+export declare function gateNumber(id: number, ip: number): number
+
 /** Every listing of the address within the retention, as JSON. */
 export declare function history(id: number, ip: Address): string
 

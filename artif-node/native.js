@@ -869,6 +869,7 @@ module.exports.gatekeeperClient = nativeBinding.gatekeeperClient
 module.exports.gatekeeperEnforces = nativeBinding.gatekeeperEnforces
 module.exports.gatekeeperHeader = nativeBinding.gatekeeperHeader
 module.exports.gatekeeperIsExempt = nativeBinding.gatekeeperIsExempt
+module.exports.gateNumber = nativeBinding.gateNumber
 module.exports.history = nativeBinding.history
 module.exports.network = nativeBinding.network
 module.exports.openEngine = nativeBinding.openEngine

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Engine } from "artif";
 
-const samples = fileURLToPath(new URL("data", import.meta.url));
+const samples = fileURLToPath(new URL("../artif-core/samples", import.meta.url));
 
 /** Listed by four of the sample feeds. */
 export const BAD = "22.66.6.66";

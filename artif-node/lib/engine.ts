@@ -56,7 +56,8 @@ export abstract class Answers {
    * ```
    */
   gate(ip: Address): number {
-    return native.gate(this.#id, ip);
+    // Numbers are cheaper, unless they are first taken for texts.
+    return typeof ip === "number" ? native.gateNumber(this.#id, ip) : native.gate(this.#id, ip);
   }
 
   /**

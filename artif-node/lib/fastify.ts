@@ -29,7 +29,7 @@ declare module "fastify" {
     artif: Ruling | null;
   }
   interface FastifyContextConfig {
-    /** `false` lets requests to the route through unseen. */
+    /** `false` lets requests to the route through, whoever they come from. */
     artif?: boolean;
   }
 }
@@ -60,14 +60,19 @@ export function artif(
   app.decorateRequest("reputation", null);
   app.decorateRequest("artif", null);
   app.addHook("onRequest", (request, reply, next) => {
-    if (request.routeOptions.config.artif === false) {
+    // Fastify makes a route's options anew each time: they are asked for where they matter.
+    let exempt = false;
+    const told = (ruling: Ruling) => {
+      exempt = request.routeOptions.config.artif === false;
+      if (exempt) return;
+      if (log !== undefined) log(ruling);
+      else request.log.warn({ artif: JSON.parse(ruling.toLogJson()) }, "artif");
+    };
+    const ruling = gate.rule(asking(gate, request.raw, request.raw.url), told);
+    if (exempt) {
       next();
       return;
     }
-    const logged = (ruling: Ruling) => {
-      request.log.warn({ artif: JSON.parse(ruling.toLogJson()) }, "artif");
-    };
-    const ruling = gate.rule(asking(gate, request.raw, request.raw.url), log ?? logged);
     request.artif = ruling;
     request.reputation = ruling?.reputation ?? null;
     if (ruling?.action === "block") refused(ruling, request, reply);

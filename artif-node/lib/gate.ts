@@ -135,6 +135,15 @@ export class Gate {
     this.mode = native.gatekeeperEnforces(this.#id) ? "enforce" : "monitor";
   }
 
+  /**
+   * Whether there are paths that are let through unseen.
+   *
+   * @internal
+   */
+  get exempts(): boolean {
+    return this.#exempts;
+  }
+
   /** What answers, undefined while there is no snapshot. */
   get engine(): Answers | undefined {
     return this.#engine ?? this.#tryOpen();
@@ -220,16 +229,30 @@ export function pathOf(url: string | undefined): string {
 
 /** A request of `node:http`, which most frameworks are made on. */
 interface Incoming {
-  headers: Record<string, string | string[] | undefined>;
+  rawHeaders: string[];
   socket: { remoteAddress?: string | undefined };
 }
 
-/** What the gate needs of a request; Node has joined the occurrences of a header by commas. */
+/** What the gate needs of a request. */
 export function asking(gate: Gate, request: Incoming, url: string | undefined): Asking {
-  const value = gate.header === null ? undefined : request.headers[gate.header];
   return {
-    path: pathOf(url),
+    path: gate.exempts ? pathOf(url) : "",
     peer: request.socket.remoteAddress,
-    value: Array.isArray(value) ? value.join(",") : value,
+    value: gate.header === null ? undefined : headerOf(request.rawHeaders, gate.header),
   };
+}
+
+/**
+ * All occurrences of a header, joined by commas as Node does; undefined where there is none. Asking
+ * for `headers` would have Node read all of them, which few requests need otherwise.
+ */
+function headerOf(raw: readonly string[], name: string): string | undefined {
+  let value: string | undefined;
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const found = raw[at] as string;
+    if (found.length === name.length && found.toLowerCase() === name) {
+      value = value === undefined ? raw[at + 1] : `${value}, ${raw[at + 1]}`;
+    }
+  }
+  return value;
 }

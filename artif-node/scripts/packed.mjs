@@ -23,10 +23,12 @@ writeFileSync(join(folder, "package.json"), '{ "private": true }\n');
 const quiet = ["--no-audit", "--no-fund", "--prefer-offline", "--loglevel", "error"];
 run("npm", ["install", ...quiet, join(folder, filename), ...frameworks], folder);
 cpSync(join(here, "test"), join(folder, "test"), { recursive: true });
-cpSync(join(repository, "examples"), join(folder, "examples"), {
-  recursive: true,
-  filter: (from) => !from.includes("node_modules"),
-});
+for (const part of ["examples", join("artif-core", "samples")]) {
+  cpSync(join(repository, part), join(folder, part), {
+    recursive: true,
+    filter: (from) => !from.includes("node_modules"),
+  });
+}
 const tests = readdirSync(join(folder, "test")).filter((name) => /\.test\.m?js$/.test(name));
 const files = tests.map((name) => join("test", name));
 run(process.execPath, ["--test", "--test-timeout=120000", ...files], folder, "inherit");

@@ -85,6 +85,12 @@ fn read<T: FromNapiValue>(value: Unknown<'_>) -> napi::Result<T> {
     unsafe { T::from_napi_value(inner.env, value.raw()) }
 }
 
+/// An IPv4 address as a number.
+pub(crate) fn number(number: f64) -> artif_core::Result<IpAddr> {
+    let address = whole(number).map(Ipv4Addr::from_bits).map(IpAddr::V4);
+    address.ok_or_else(|| Error::BadAddress { input: number.to_string() })
+}
+
 /// A number that is an IPv4 address: whole, and within 32 bits.
 fn whole(number: f64) -> Option<u32> {
     let fits = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);

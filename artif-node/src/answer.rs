@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
-use crate::address::Address;
+use crate::address::{Address, number};
 use crate::error::{invalid, lift, raise};
 use crate::table::{Handle, STATE, Slot, State, asking, keep, opened};
 
@@ -15,6 +15,13 @@ use crate::table::{Handle, STATE, Slot, State, asking, keep, opened};
 #[napi]
 pub fn gate(env: &Env, id: u32, ip: Address) -> napi::Result<f64> {
     asking(env, id, |source| source.pin.gate(ip.0).score())
+}
+
+/// The score alone, of an IPv4 address as a number.
+#[napi]
+pub fn gate_number(env: &Env, id: u32, ip: f64) -> napi::Result<f64> {
+    let ip = lift(env, number(ip))?;
+    asking(env, id, |source| source.pin.gate(ip).score())
 }
 
 /// Writes an answer to the scratch array.

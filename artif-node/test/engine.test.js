@@ -81,6 +81,7 @@ test("what is no address", () => {
     }
   }
   assert.throws(() => reader.gate("10.1"), /"10.1" is not an IP address/);
+  assert.throws(() => reader.gate(1.5), /"1.5" is not an IP address/);
 });
 
 test("answers", () => {

@@ -223,7 +223,7 @@ impl Engine {
         settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let settings = settings.map(|settings| from_python(settings)).transpose()?;
-        let open = || {
+        let open = move || {
             let config = Config::given(config.as_deref(), settings.as_deref())?;
             let mut builder = artif_core::Engine::builder().config(config);
             if let Some(data) = data {

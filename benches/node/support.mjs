@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Engine } from "artif";
 
-const samples = fileURLToPath(new URL("../../examples/data", import.meta.url));
+const samples = fileURLToPath(new URL("../../artif-core/samples", import.meta.url));
 
 /** A generator of pseudo-random 32-bit numbers, the same in every run. */
 export function numbers(seed) {
@@ -92,7 +92,7 @@ function madeUp(folder) {
 /** So many questions: anywhere, only what is listed, and as visitors come. */
 export function questions(lists, count) {
   const next = numbers(7);
-  const listed = lists.flatMap(([, entries]) => entries.map(([ip]) => ip));
+  const listed = lists.flatMap(([, entries]) => entries.map(([ip]) => text(number(ip))));
   const uniform = Array.from({ length: count }, () => text(0x01000000 + (next() % 0xdf000000)));
   const hits = Array.from({ length: count }, () => listed[next() % listed.length]);
   // A few visitors come often: Zipf over 20,000, of whom 2 % are listed.
