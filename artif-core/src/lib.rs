@@ -74,6 +74,7 @@ pub mod ledger;
 pub mod middleware;
 mod net;
 mod overlay;
+pub mod report;
 mod reputation;
 mod schedule;
 pub mod score;

@@ -193,6 +193,8 @@ pub(super) enum FeedsCommand {
         #[arg(long)]
         all: bool,
     },
+    /// Compare the feeds: what each has alone, who is early, who copies whom
+    Report(ReportArgs),
     /// All about one feed
     Show {
         /// The feed
@@ -220,6 +222,30 @@ pub(super) enum FeedsCommand {
         /// The feed
         id: FeedId,
     },
+}
+
+/// Compare the feeds: what each has alone, who is early, who copies whom
+///
+/// Measures, from the snapshot alone: networks and addresses, what no other feed has, overlaps and
+/// near-copies, coverage of what others agree on, shared infrastructure and junk, who lists first,
+/// what comes and goes, half-lives. They compare feeds with each other; none of them says who is
+/// right. Times need some days of refreshes.
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// How it is written [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(super) format: Option<ReportFormat>,
+    /// Write to this file in place of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    /// A table for people
+    Text,
+    /// All of it
+    Json,
 }
 
 #[derive(Debug, Subcommand)]

@@ -17,6 +17,7 @@ mod output;
 mod overrides;
 mod progress;
 mod refresh;
+mod report;
 mod sample;
 mod snapshot;
 mod status;

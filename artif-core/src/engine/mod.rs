@@ -100,6 +100,7 @@ fn feeds_now(feeds: &[Feed], heads: &[FeedHead], troubles: &Troubles) -> Vec<Sna
                     Some(head) => head.stale.clone(),
                     None => troubles.get(&feed.id).cloned(),
                 },
+                read: None,
                 warninglist: None,
             }
         })

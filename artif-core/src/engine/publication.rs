@@ -60,6 +60,10 @@ pub(super) fn publish_if_needed(
     let taking_part: Vec<Feed> = feeds.iter().filter(|feed| feed.enabled).cloned().collect();
     let ids: Vec<_> = taking_part.iter().map(|feed| feed.id.clone()).collect();
     let mut described = feeds_now(&taking_part, &heads, &shared.troubles);
+    let counts = shared.read_counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for (feed, described) in taking_part.iter().zip(&mut described) {
+        described.read = counts.get(&feed.id).copied();
+    }
     let builtin = describe_warninglists(shared, &mut described)?;
     let input = Input {
         feeds: described,
@@ -143,6 +147,7 @@ fn describe_warninglists(shared: &Shared, feeds: &mut Vec<SnapshotFeed>) -> Resu
             first_loaded: None,
             confirmed: None,
             stale: None,
+            read: None,
             warninglist: Some(list.facts),
         });
         networks.push(list.prefixes);

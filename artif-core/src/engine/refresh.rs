@@ -227,11 +227,19 @@ fn refresh_chosen(
     Ok(RefreshReport { feeds: reports, warninglists, expired, published, snapshot, timings })
 }
 
-/// The reports of feeds and those of warninglists, of which it is kept what they say of themselves.
+/// The reports of feeds and those of warninglists. What they held is kept, and of warninglists what
+/// they say of themselves.
 fn apart(shared: &Shared, reports: Vec<FeedReport>) -> (Vec<FeedReport>, Vec<FeedReport>) {
     let ids: std::collections::BTreeSet<_> = shared.warninglists.iter().map(|f| &f.id).collect();
     let (lists, feeds): (Vec<_>, Vec<_>) =
         reports.into_iter().partition(|report| ids.contains(&report.feed));
+    let mut counts = shared.read_counts.lock().unwrap_or_else(PoisonError::into_inner);
+    for report in lists.iter().chain(&feeds).filter(|report| report.commit.is_some()) {
+        if let Some(parse) = &report.parse {
+            counts.insert(report.feed.clone(), parse.into());
+        }
+    }
+    drop(counts);
     let mut known = shared.list_facts.lock().unwrap_or_else(PoisonError::into_inner);
     for report in lists.iter().filter(|report| report.commit.is_some()) {
         let header = report.parse.as_ref().map(|parse| &parse.header);

@@ -10,14 +10,16 @@ mod networks;
 mod publish;
 mod reader;
 mod records;
+mod scan;
 
 pub(crate) use compile::{Compiled, Input, compile};
 #[cfg(feature = "cli")]
 pub(crate) use format::VERSION as FORMAT_VERSION;
 pub use index::IndexTier;
 pub(crate) use meta::Meta;
-pub use meta::{SnapshotCounts, SnapshotFeed};
+pub use meta::{ReadCounts, SnapshotCounts, SnapshotFeed};
 pub(crate) use networks::interval;
 pub(crate) use publish::{current, newest_sequence, publish, write_atomically};
 pub(crate) use reader::{Listed, Snapshot};
 pub(crate) use records::{Record, Standing};
+pub(crate) use scan::Spell;

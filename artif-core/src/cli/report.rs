@@ -1,0 +1,31 @@
+//! `artif feeds report`.
+
+use super::args::{ReportArgs, ReportFormat};
+use super::context::Context;
+use super::output::{Done, Stop};
+use super::{exit, human};
+use crate::snapshot::write_atomically;
+
+pub(super) fn run(args: &ReportArgs, context: &mut Context<'_>) -> Done {
+    let report = context.reader()?.feed_report();
+    let screen = &mut context.screen;
+    let json = screen.json;
+    let format = args.format.unwrap_or(if json { ReportFormat::Json } else { ReportFormat::Text });
+    let text = match format {
+        ReportFormat::Text => report.to_text(),
+        ReportFormat::Json => {
+            let mut text = serde_json::to_string_pretty(&report)
+                .map_err(|error| Stop::Output(error.into()))?;
+            text.push('\n');
+            text
+        }
+    };
+    match &args.output {
+        Some(path) => {
+            write_atomically(path, text.as_bytes())?;
+            screen.note(format!("written to {}", human::printable(&path.display().to_string())));
+        }
+        None => screen.out().write_all(text.as_bytes())?,
+    }
+    Ok(exit::OK)
+}
