@@ -58,6 +58,8 @@
 //! With `default-features = false` what is left can read snapshots, and parse and compile local
 //! files, without tokio, reqwest and sled.
 
+#[cfg(feature = "backtest")]
+pub mod backtest;
 mod category;
 #[cfg(feature = "cli")]
 pub mod cli;

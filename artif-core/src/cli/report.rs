@@ -13,6 +13,7 @@ pub(super) fn run(args: &ReportArgs, context: &mut Context<'_>) -> Done {
     let format = args.format.unwrap_or(if json { ReportFormat::Json } else { ReportFormat::Text });
     let text = match format {
         ReportFormat::Text => report.to_text(),
+        ReportFormat::Html => report.to_html()?,
         ReportFormat::Json => {
             let mut text = serde_json::to_string_pretty(&report)
                 .map_err(|error| Stop::Output(error.into()))?;

@@ -33,7 +33,7 @@ pub use options::{Progress, RefreshEvent, RefreshOptions};
 pub use overrides::Overrides;
 pub use owner::Engine;
 pub use reader::Reader;
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "cli", feature = "backtest"))]
 pub(crate) use refresh::parse_limits;
 pub use refresh::{FeedReport, Outcome, RefreshReport, RefreshTimings};
 pub use schedule::{Listener, Refresher, ScheduleEvent, ScheduleOptions};

@@ -32,8 +32,12 @@
 
 mod build;
 mod copies;
+#[cfg(feature = "plots")]
+mod html;
 mod lag;
 mod model;
+#[cfg(feature = "plots")]
+mod plots;
 mod space;
 mod text;
 mod time;
@@ -44,3 +48,5 @@ pub use model::{
     Accuracy, Churn, Coverage, DayChurn, Exclusive, FeedMeasures, FeedsReport, Latency, NearCopy,
     Overlap, Volume,
 };
+#[cfg(feature = "backtest")]
+pub(crate) use text::cut;

@@ -42,7 +42,7 @@ pub(super) fn short(count: u64) -> String {
 }
 
 /// An id that is not too wide, cut in the middle: feeds of one family differ at the end.
-pub(super) fn cut(id: &str, width: usize) -> String {
+pub(crate) fn cut(id: &str, width: usize) -> String {
     let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     let all: Vec<char> = id.chars().map(clean).collect();
     if all.len() <= width {
