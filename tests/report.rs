@@ -325,6 +325,35 @@ fn junk_and_shared_infrastructure_are_counted() {
     assert!(text.contains("\na                                 3     258  100%"), "{text}");
 }
 
+#[cfg(feature = "plots")]
+#[test]
+fn the_page_needs_nothing_from_elsewhere() {
+    let mut dice = Dice(5);
+    let lists: Vec<BTreeSet<Prefix>> =
+        [60, 40, 50, 30, 20].map(|n| (0..n).map(|_| dice.network()).collect()).into();
+    let small = Small::new();
+    small.day(time("2026-08-01T06:00:00Z"), &lists);
+    let mut next = lists.clone();
+    next.iter_mut().for_each(|list| list.extend((0..20).map(|_| dice.network())));
+    let mut report = small.day(time("2026-08-02T06:00:00Z"), &next);
+    let page = report.to_html().unwrap();
+    assert_eq!(page.matches("<svg ").count(), 4, "every plot has something to show");
+    assert_eq!(page.matches("</svg>").count(), 4);
+    for id in ["one", "two", "three", "four", "label"] {
+        assert!(page.matches(&format!("\n{id}\n</text>")).count() >= 4, "{id} in every plot");
+    }
+    let outside = page.replace("http://www.w3.org/2000/svg", "");
+    for word in ["http", "//", "src=", "href", "url(", "@import", "<script", "<link", "onload"] {
+        assert!(!outside.contains(word), "{word}");
+    }
+    assert!(page.contains("NaN") == false && page.ends_with("</html>\n"));
+
+    report.feeds[0].publisher = "<script>alert('&')</script>".to_owned();
+    let page = report.to_html().unwrap();
+    assert!(page.contains("&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;"));
+    assert!(!page.contains("<script"));
+}
+
 #[test]
 fn real_feeds_near_copies_are_found() {
     let Some(corpus) = corpus() else { return };

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::stats::{auc, calibration_error, tpr_at};
 use crate::config::ScorerKind;
+use crate::report::cut;
 
 /// What a replay came to, day by day and on average.
 ///
@@ -275,7 +276,7 @@ impl BacktestReport {
             )?,
         }
         writeln!(out, "\nNew: listed for the first time the next day, against addresses drawn")?;
-        self.heading(out, "known until")?;
+        self.heading(out, &format!("{:<21} {:>7} {:>8}", "known until", "bad", "others"))?;
         for day in &self.days {
             let question = &day.new;
             self.row(
@@ -288,7 +289,7 @@ impl BacktestReport {
         }
         self.mean(out, |day| &day.new, &self.mean_new)?;
         writeln!(out, "\nBack: listed again the next day, against those that stay away")?;
-        self.heading(out, "known until")?;
+        self.heading(out, &format!("{:<21} {:>7} {:>8}", "known until", "bad", "others"))?;
         for day in &self.days {
             let question = &day.back;
             self.row(
@@ -302,7 +303,7 @@ impl BacktestReport {
         self.mean(out, |day| &day.back, &self.mean_back)?;
         if !self.feeds.is_empty() {
             writeln!(out, "\nNew by feed, on days with at least {}", super::FEED_FROM)?;
-            self.heading(out, "feed")?;
+            self.heading(out, &format!("{:<30} {:>7}", "feed", "bad"))?;
             for feed in &self.feeds {
                 self.row(out, &feed.feed, feed.new, None, &feed.scorers)?;
             }
@@ -323,18 +324,20 @@ Uniform addresses are not your visitors, and the feeds of the next day are not t
         question: impl Fn(&DayResult) -> &Question,
         mean: &[ScorerResult],
     ) -> std::fmt::Result {
-        let sum = |pick: &dyn Fn(&Question) -> usize| {
-            self.days.iter().map(|day| pick(question(day))).sum::<usize>()
+        let days = self.days.len().max(1);
+        let average = |pick: &dyn Fn(&Question) -> usize| {
+            self.days.iter().map(|day| pick(question(day))).sum::<usize>().div_ceil(days)
         };
-        self.row(out, "mean", sum(&|q| q.bad), Some(sum(&|q| q.others)), mean)
+        self.row(out, "mean", average(&|q| q.bad), Some(average(&|q| q.others)), mean)
     }
 
-    fn heading(&self, out: &mut String, first: &str) -> std::fmt::Result {
-        write!(out, "{:<22}{:>17}", "", "")?;
+    fn heading(&self, out: &mut String, columns: &str) -> std::fmt::Result {
+        write!(out, "{:<38}", "")?;
         for scorer in &self.scorers {
             write!(out, "  {scorer:<28}")?;
         }
-        write!(out, "\n{first:<22} {:>7} {:>8}", "bad", "others")?;
+        out.truncate(out.trim_end().len());
+        write!(out, "\n{columns}")?;
         for _ in &self.scorers {
             write!(out, "  {:<5} {:>5} {:>5} {:>5} {:>5}", "AUC", "0.1 %", "1 %", "5 %", "ECE")?;
         }
@@ -349,8 +352,10 @@ Uniform addresses are not your visitors, and the feeds of the next day are not t
         others: Option<usize>,
         results: &[ScorerResult],
     ) -> std::fmt::Result {
-        let others = others.map_or_else(String::new, |others| others.to_string());
-        write!(out, "{:<22} {bad:>7} {others:>8}", crate::report::cut(name, 22))?;
+        match others {
+            Some(others) => write!(out, "{:<21} {bad:>7} {others:>8}", cut(name, 21))?,
+            None => write!(out, "{:<30} {bad:>7}", cut(name, 30))?,
+        }
         for scorer in &self.scorers {
             let Some(result) = results.iter().find(|result| result.scorer == *scorer) else {
                 write!(out, "  {:<5} {:>5} {:>5} {:>5} {:>5}", "-", "-", "-", "-", "-")?;

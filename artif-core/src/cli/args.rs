@@ -108,6 +108,20 @@ pub(super) enum Command {
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
     /// Judge the scorers on dated folders of feeds: would they have told what came next?
+    ///
+    /// For each dated folder but the last, everything up to that day is taken in and scored, and the
+    /// next folder says who was right. New: addresses listed for the first time then, against addresses
+    /// drawn uniformly from all announced IPv4 space that no feed ever listed. Back: of the addresses
+    /// that left all feeds, those that return, against those that stay away. For each scorer: AUC, the
+    /// share caught (TPR) where 0.1, 1 and 5 % of the others are caught too (FPR), and how far
+    /// probabilities are off (ECE) at equal numbers of both.
+    ///
+    /// What can be judged by it: which scorer knows more, whether a feed or a database of autonomous
+    /// systems helps, whether probabilities are what they claim. What cannot: how many of your visitors
+    /// would be blocked in error, since uniform addresses are not visitors; and whether feeds are right,
+    /// since the next day's feeds are all the truth there is here.
+    ///
+    /// All of it happens in memory; the data folder is neither read nor written.
     Backtest(BacktestArgs),
     /// Show it all on sample feeds that this program carries
     Demo(DemoArgs),
@@ -196,6 +210,11 @@ pub(super) enum FeedsCommand {
         all: bool,
     },
     /// Compare the feeds: what each has alone, who is early, who copies whom
+    ///
+    /// Measures, from the snapshot alone: networks and addresses, what no other feed has, overlaps and
+    /// near-copies, coverage of what others agree on, shared infrastructure and junk, who lists first,
+    /// what comes and goes, half-lives. They compare feeds with each other; none of them says who is
+    /// right. Times need some days of refreshes.
     Report(ReportArgs),
     /// All about one feed
     Show {
@@ -226,12 +245,6 @@ pub(super) enum FeedsCommand {
     },
 }
 
-/// Compare the feeds: what each has alone, who is early, who copies whom
-///
-/// Measures, from the snapshot alone: networks and addresses, what no other feed has, overlaps and
-/// near-copies, coverage of what others agree on, shared infrastructure and junk, who lists first,
-/// what comes and goes, half-lives. They compare feeds with each other; none of them says who is
-/// right. Times need some days of refreshes.
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
     /// How it is written [default: text]
@@ -343,21 +356,6 @@ pub(super) enum SnapshotCommand {
     Verify,
 }
 
-/// Judge the scorers on dated folders of feeds: would they have told what came next?
-///
-/// For each dated folder but the last, everything up to that day is taken in and scored, and the
-/// next folder says who was right. New: addresses listed for the first time then, against addresses
-/// drawn uniformly from all announced IPv4 space that no feed ever listed. Back: of the addresses
-/// that left all feeds, those that return, against those that stay away. For each scorer: AUC, the
-/// share caught (TPR) where 0.1, 1 and 5 % of the others are caught too (FPR), and how far
-/// probabilities are off (ECE) at equal numbers of both.
-///
-/// What can be judged by it: which scorer knows more, whether a feed or a database of autonomous
-/// systems helps, whether probabilities are what they claim. What cannot: how many of your visitors
-/// would be blocked in error, since uniform addresses are not visitors; and whether feeds are right,
-/// since the next day's feeds are all the truth there is here.
-///
-/// All of it happens in memory; the data folder is neither read nor written.
 #[derive(Debug, Args)]
 pub(super) struct BacktestArgs {
     /// The folder with folders named like 2026-08-05, which hold a file for each feed

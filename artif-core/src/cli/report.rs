@@ -4,7 +4,7 @@ use super::args::{ReportArgs, ReportFormat};
 use super::context::Context;
 use super::output::{Done, Stop};
 use super::{exit, human};
-use crate::snapshot::write_atomically;
+use crate::error::Error;
 
 pub(super) fn run(args: &ReportArgs, context: &mut Context<'_>) -> Done {
     let report = context.reader()?.feed_report();
@@ -23,7 +23,7 @@ pub(super) fn run(args: &ReportArgs, context: &mut Context<'_>) -> Done {
     };
     match &args.output {
         Some(path) => {
-            write_atomically(path, text.as_bytes())?;
+            std::fs::write(path, text).map_err(|error| Error::io("writing", path, error))?;
             screen.note(format!("written to {}", human::printable(&path.display().to_string())));
         }
         None => screen.out().write_all(text.as_bytes())?,

@@ -92,7 +92,8 @@ pub(super) fn overlap(report: &FeedsReport) -> Result<Option<String>> {
     let side = ROW * feeds.len() as u32;
     let (left, top) = (pixels(NAMES), pixels(NAMES));
     let row = pixels(ROW);
-    let svg = picture(NAMES + side + 10, NAMES + side + 40, |area| {
+    // The legend below needs its room, however few the feeds.
+    let svg = picture(NAMES + side.max(680) + 10, NAMES + side + 40, |area| {
         let names = words(12, HPos::Right);
         let columns = words(12, HPos::Left).transform(FontTransform::Rotate270);
         for (place, feed) in (0..).zip(&feeds) {
@@ -236,6 +237,7 @@ pub(super) fn churn(report: &FeedsReport) -> Result<Option<String>> {
     let svg = picture(WIDTH, 420, |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(10)
+            .margin_right(pixels(NAMES) + 40)
             .x_label_area_size(30)
             .y_label_area_size(70)
             .build_cartesian_2d(0..end, -most..most)
@@ -264,9 +266,9 @@ pub(super) fn churn(report: &FeedsReport) -> Result<Option<String>> {
                 .iter()
                 .map(|day| (number(day.date), (day.added, day.removed)))
                 .collect();
-            // Not watched before, and not yet for a day after, is not the same as nothing changed.
+            // Before the day after it was first loaded nothing is known of changes.
             let from = report.created.date_naive()
-                - chrono::Duration::days(feed.churn.days.floor() as i64);
+                - chrono::Duration::days(feed.churn.days.ceil() as i64 - 1);
             let from = number(from).clamp(0, end);
             let value = |day| known.get(&day).copied().unwrap_or_default();
             let line = |pick: fn((u64, u64)) -> f64| {
@@ -277,7 +279,7 @@ pub(super) fn churn(report: &FeedsReport) -> Result<Option<String>> {
         }
         for (place, (feed, colour)) in (0..).zip(feeds.iter().zip(COLOURS)) {
             let y = 20 + place * 16;
-            let x = pixels(WIDTH) - 250;
+            let x = pixels(WIDTH - NAMES) - 30;
             fill(area, (x, y - 5), (x + 12, y + 5), colour)?;
             write(area, &cut(&feed.id, NAME), (x + 18, y), &words(12, HPos::Left))?;
         }

@@ -41,14 +41,14 @@ pub(super) fn short(count: u64) -> String {
     if size < 9.95 { format!("{size:.1}{name}") } else { format!("{size:.0}{name}") }
 }
 
-/// An id that is not too wide, cut in the middle: feeds of one family differ at the end.
+/// An id that is not too wide, cut behind the middle: feeds of one family differ there or at the end.
 pub(crate) fn cut(id: &str, width: usize) -> String {
     let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     let all: Vec<char> = id.chars().map(clean).collect();
     if all.len() <= width {
         return all.into_iter().collect();
     }
-    let tail = width.saturating_sub(1) / 2;
+    let tail = width / 3;
     let head = width.saturating_sub(1) - tail;
     let start = all.iter().take(head);
     start.chain(&['…']).chain(all.iter().skip(all.len() - tail)).collect()
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn long_names_keep_both_ends() {
         assert_eq!(cut("short", 9), "short");
-        assert_eq!(cut("a-rather-long-name-4", 9), "a-ra…me-4");
+        assert_eq!(cut("a-rather-long-name-4", 9), "a-rat…e-4");
         assert_eq!(cut("a\u{1b}[2J", 9), "a\u{fffd}[2J");
     }
 
