@@ -89,7 +89,9 @@ impl Small {
         self.clock.set(at);
         for ((id, ..), list) in FEEDS.iter().zip(lists) {
             let mut text = String::from("# a list\n");
-            list.iter().for_each(|network| writeln!(text, "{network}").unwrap());
+            for network in list {
+                writeln!(text, "{network}").unwrap();
+            }
             std::fs::write(self.dir.path().join(id), text).unwrap();
         }
         // Small lists that change a lot are what the guard is there to refuse.
@@ -334,7 +336,9 @@ fn the_page_needs_nothing_from_elsewhere() {
     let small = Small::new();
     small.day(time("2026-08-01T06:00:00Z"), &lists);
     let mut next = lists.clone();
-    next.iter_mut().for_each(|list| list.extend((0..20).map(|_| dice.network())));
+    for list in &mut next {
+        list.extend((0..20).map(|_| dice.network()));
+    }
     let mut report = small.day(time("2026-08-02T06:00:00Z"), &next);
     let page = report.to_html().unwrap();
     assert_eq!(page.matches("<svg ").count(), 4, "every plot has something to show");
@@ -346,7 +350,7 @@ fn the_page_needs_nothing_from_elsewhere() {
     for word in ["http", "//", "src=", "href", "url(", "@import", "<script", "<link", "onload"] {
         assert!(!outside.contains(word), "{word}");
     }
-    assert!(page.contains("NaN") == false && page.ends_with("</html>\n"));
+    assert!(!page.contains("NaN") && page.ends_with("</html>\n"));
 
     report.feeds[0].publisher = "<script>alert('&')</script>".to_owned();
     let page = report.to_html().unwrap();

@@ -1,5 +1,7 @@
 //! Feeds that are all but contained in another.
 
+use std::fmt::Write as _;
+
 use super::model::{FeedMeasures, NearCopy, Overlap};
 use super::text::{hours, percent};
 
@@ -65,7 +67,8 @@ fn sentence(feed: &str, of: &str, contained: f64, contains: f64, lag: Option<f64
     };
     if let Some(lag) = lag.filter(|lag| lag.abs() >= 1.0) {
         let word = if lag > 0.0 { "later" } else { "earlier" };
-        text += &format!("; {feed} has what both have {} {word} (median)", hours(lag.abs()));
+        // Writing to a String cannot fail.
+        let _ = write!(text, "; {feed} has what both have {} {word} (median)", hours(lag.abs()));
     }
     text
 }

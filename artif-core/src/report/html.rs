@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::model::{FeedMeasures, FeedsReport};
 use super::plots;
-use super::text::{hours, percent, short};
+use super::text::{hours, percent, short_rate};
 use crate::error::Result;
 
 const STYLE: &str = "\
@@ -93,8 +93,10 @@ impl FeedsReport {
             self.addresses
         )?;
         out.write_str("<h2>Near-copies</h2>\n")?;
-        let told = self.copies.iter().filter(|copy| !copy.implied);
-        let items: String = told.map(|copy| format!("<li>{}</li>\n", escape(&copy.text))).collect();
+        let mut items = String::new();
+        for copy in self.copies.iter().filter(|copy| !copy.implied) {
+            writeln!(items, "<li>{}</li>", escape(&copy.text))?;
+        }
         if items.is_empty() {
             out.write_str("<p>No feed is contained in another.</p>\n")?;
         } else {
@@ -155,7 +157,6 @@ fn cells(feed: &FeedMeasures) -> [String; 17] {
     };
     let latency = &feed.latency;
     let churn = &feed.churn;
-    let rate = |rate: f64| short(rate.round() as u64);
     [
         feed.id.clone(),
         feed.publisher.clone(),
@@ -179,7 +180,9 @@ fn cells(feed: &FeedMeasures) -> [String; 17] {
         },
         latency.median_hours.map_or_else(none, hours),
         match (churn.added_per_day, churn.removed_per_day) {
-            (Some(added), Some(removed)) => format!("{}, {}", rate(added), rate(removed)),
+            (Some(added), Some(removed)) => {
+                format!("{}, {}", short_rate(added), short_rate(removed))
+            }
             _ => none(),
         },
         churn.half_life_days.map_or_else(none, |days| format!("{days:.1} d")),

@@ -1,10 +1,11 @@
 //! Differences in time, counted in little memory.
 
 /// Hours up to here are told apart, beyond only days are.
-const FINE: i64 = 48;
+const FINE: i32 = 48;
 /// Days up to here are told apart: as long as listings can be kept for by default, and longer.
-const DAYS: i64 = 120;
-const HALF: i64 = FINE + DAYS;
+const DAYS: i32 = 120;
+const HALF: i32 = FINE + DAYS;
+const BINS: usize = (2 * HALF + 1).unsigned_abs() as usize;
 
 /// How often which lag was met, to the hour up to two days and to the day beyond.
 #[derive(Debug, Clone)]
@@ -15,7 +16,7 @@ pub(super) struct Lags {
 
 impl Default for Lags {
     fn default() -> Self {
-        Self { bins: vec![0; (2 * HALF + 1) as usize].into(), count: 0 }
+        Self { bins: vec![0; BINS].into(), count: 0 }
     }
 }
 
@@ -36,25 +37,26 @@ impl Lags {
             seen += bin;
             half > 0 && seen >= half
         })?;
-        let step = place as i64 - HALF;
+        let step = i32::try_from(place).ok()? - HALF;
         let hours = if step.abs() <= FINE {
             step
         } else {
             step.signum() * 24 * (step.abs() - FINE + FINE / 24)
         };
-        Some(hours as f64)
+        Some(f64::from(hours))
     }
 }
 
 fn bin(seconds: i64) -> usize {
     let size = seconds.abs();
+    let (fine, days) = (i64::from(FINE), i64::from(DAYS));
     let hours = (size + 1800) / 3600;
-    let step = if hours <= FINE {
+    let step = if hours <= fine {
         hours
     } else {
-        ((size + 43_200) / 86_400 - FINE / 24).clamp(0, DAYS) + FINE
+        ((size + 43_200) / 86_400 - fine / 24).clamp(0, days) + fine
     };
-    (HALF + seconds.signum() * step) as usize
+    usize::try_from(i64::from(HALF) + seconds.signum() * step).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -65,7 +67,9 @@ mod tests {
     fn medians_to_the_hour_then_to_the_day() {
         let median = |hours: &[i64]| {
             let mut lags = Lags::default();
-            hours.iter().for_each(|hours| lags.add(hours * 3600, 1));
+            for hours in hours {
+                lags.add(hours * 3600, 1);
+            }
             lags.median()
         };
         assert_eq!(median(&[]), None);

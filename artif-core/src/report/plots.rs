@@ -8,7 +8,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::model::{FeedMeasures, FeedsReport};
-use super::text::{cut, hours, percent, short};
+use super::text::{cut, hours, percent, short, short_rate};
 use crate::error::{Error, Result};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -129,7 +129,9 @@ fn shade(share: f64) -> RGBColor {
     let mix = share.clamp(0.0, 1.0).sqrt();
     let between = |from: u8, to: u8| {
         let value = f64::from(from) + (f64::from(to) - f64::from(from)) * mix;
-        value.round().clamp(0.0, 255.0) as u8
+        #[expect(clippy::cast_sign_loss, reason = "between two bytes")]
+        let byte = value.round() as u8;
+        byte
     };
     RGBColor(between(240, 8), between(246, 48), between(252, 107))
 }
@@ -145,7 +147,7 @@ pub(super) fn volume(report: &FeedsReport) -> Result<Option<String>> {
     let left = pixels(NAMES);
     let height = ROW * feeds.len() as u32;
     let svg = picture(WIDTH, height + 50, |area| {
-        for decade in 0..=(decades as u32) {
+        for decade in (0..20).take_while(|decade| f64::from(*decade) <= decades) {
             let x = left + reach(10_u64.pow(decade)) as i32;
             fill(area, (x, 4), (x + 1, pixels(height) + 4), PALE)?;
             let label = short(10_u64.pow(decade));
@@ -255,7 +257,7 @@ pub(super) fn churn(report: &FeedsReport) -> Result<Option<String>> {
             })
             .y_label_formatter(&|count: &f64| {
                 let sign = if *count < 0.0 { "−" } else { "" };
-                format!("{sign}{}", short(count.abs().round() as u64))
+                format!("{sign}{}", short_rate(count.abs()))
             })
             .draw()
             .map_err(failed)?;

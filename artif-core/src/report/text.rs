@@ -30,11 +30,15 @@ pub(super) fn hours(hours: f64) -> String {
 
 /// At most four digits and a letter.
 pub(super) fn short(count: u64) -> String {
+    short_rate(count as f64)
+}
+
+/// Likewise, rounded to whole numbers.
+pub(super) fn short_rate(size: f64) -> String {
     const UNITS: [(f64, &str); 3] = [(1e9, "G"), (1e6, "M"), (1e3, "k")];
-    if count < 10_000 {
-        return count.to_string();
+    if size < 9_999.5 {
+        return format!("{size:.0}");
     }
-    let size = count as f64;
     let unit = UNITS.iter().find(|(unit, _)| size >= unit * 0.9995);
     let (unit, name) = unit.copied().unwrap_or((1.0, ""));
     let size = size / unit;
@@ -162,8 +166,7 @@ fn table(out: &mut String, feeds: &[&FeedMeasures]) -> std::fmt::Result {
         let of = |part: u64| {
             if whole == 0 { DASH.to_owned() } else { tight(part as f64 / whole as f64) }
         };
-        let rate =
-            |rate: Option<f64>| rate.map_or(DASH.to_owned(), |rate| short(rate.round() as u64));
+        let rate = |rate: Option<f64>| rate.map_or(DASH.to_owned(), short_rate);
         let latency = &feed.latency;
         writeln!(
             out,
