@@ -8,14 +8,16 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::category::{CategorySet, ThreatLevel};
+use crate::change::{self, Change};
 use crate::clock::{datetime, seconds};
 use crate::error::{Error, Result};
 use crate::feed::Role;
 use crate::ledger::Override;
-use crate::net::{Prefix, canonical_address};
-use crate::reputation::{Reputation, Verdict};
+use crate::net::{Canonical, Prefix, canonical_address};
+use crate::reputation::Reputation;
 use crate::score::{Interval, Nearby, Past, Scorer, State, Subject, Term};
 use crate::snapshot::{Listed, Meta, interval};
+use crate::verdict::Verdict;
 use crate::view::View;
 
 /// One listing of an address: which feed lists, or listed, which network around it, and when.
@@ -124,6 +126,8 @@ pub struct Explanation {
     pub interval: Option<[f64; 2]>,
     /// Every override around it, the most specific first, expired ones too.
     pub overrides: Vec<Override>,
+    /// What would change the answer: when its listing runs out, which feed alone keeps it listed.
+    pub changes: Vec<Change>,
 }
 
 /// Explains an address.
@@ -138,6 +142,7 @@ pub(crate) fn explain(
     let record = reputation.record();
     let mut terms = Vec::new();
     let mut interval = None;
+    let mut changes = Vec::new();
     if !record.is_special() {
         let model = scorer(&meta.scorer)
             .ok_or_else(|| Error::config(format!("this build has no scorer {:?}", meta.scorer)))
@@ -158,17 +163,18 @@ pub(crate) fn explain(
                     past: Past { spells: standing.spells, spell_days: standing.spell_days },
                     neighbourhood: record.neighbourhood,
                     geo: view.snapshot.geo_id(reputation.ip()),
-                    record: reputation.geo(),
+                    record: view.snapshot.geo(record),
                 };
                 let nearby = SnapshotNearby { view, address: canonical_address(reputation.ip()) };
                 terms = model.explain(&subject, Some(&nearby));
                 interval = model.interval(&subject, Some(&nearby));
+                changes = change::changes(&reputation, &*model, &subject);
             }
             Err(error) => tracing::warn!(%error, "no score terms in this explanation"),
         }
     }
     terms.extend(cap(&reputation, &terms));
-    Explanation { reputation, evidence, terms, interval, overrides }
+    Explanation { reputation, evidence, terms, interval, overrides, changes }
 }
 
 /// The listings around an address, from the snapshot's cold part.
@@ -209,6 +215,10 @@ impl Nearby for SnapshotNearby<'_> {
             self.intervals(listed, &mut intervals);
             visit(prefix, &intervals);
         });
+    }
+
+    fn system(&self, address: IpAddr) -> Option<u32> {
+        self.view.snapshot.lookup(Canonical::of(address)).asn()
     }
 }
 
@@ -313,6 +323,12 @@ impl Explanation {
                 writeln!(out, "    {:+6.1}  {}", term.contribution, term.text)?;
             }
         }
+        if !self.changes.is_empty() {
+            writeln!(out, "  what would change it:")?;
+        }
+        for change in &self.changes {
+            writeln!(out, "    {}", change.text)?;
+        }
         if !self.evidence.is_empty() {
             writeln!(out, "  listings:")?;
         }
@@ -348,6 +364,7 @@ impl Serialize for Explanation {
         map.serialize_entry("terms", &self.terms)?;
         map.serialize_entry("interval", &self.interval)?;
         map.serialize_entry("overrides", &self.overrides)?;
+        map.serialize_entry("changes", &self.changes)?;
         map.end()
     }
 }
@@ -409,11 +426,12 @@ pub(crate) fn check_at(view: &View, ip: IpAddr, at: DateTime<Utc>) -> PastReputa
         (true, false) => (State::Historical, past),
         (true, true) => (State::Unknown, Vec::new()),
     };
+    let said = evidence.iter().fold(CategorySet::EMPTY, |all, e| all.union(e.categories));
     let verdict = match state {
         _ if special => Verdict::NotApplicable,
-        State::Active => Verdict::Dangerous,
-        State::Historical => Verdict::Suspicious,
         State::Unknown => Verdict::NoAction,
+        // Scores of the past are not kept: by what a bad one would have come to.
+        state => meta.thresholds.verdict(state, 0.0, said),
     };
     let caps = |listed: &Listed| {
         let then = listed.first_seen <= moment && listed.ended.is_none_or(|ended| moment < ended);

@@ -65,32 +65,40 @@
 #[cfg(feature = "backtest")]
 pub mod backtest;
 mod category;
+mod change;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod client;
 mod clock;
+mod columns;
 pub mod config;
 mod duration;
 mod engine;
 mod error;
 mod explain;
 pub mod feed;
+mod gate;
 pub mod geo;
 pub mod ledger;
 pub mod middleware;
 mod net;
 mod overlay;
+mod pinned;
 pub mod report;
 mod reputation;
 mod schedule;
 pub mod score;
 mod seed_json;
 mod snapshot;
+mod thresholds;
+mod verdict;
 mod view;
 pub mod warninglist;
 
 pub use category::{Category, CategorySet, ThreatLevel};
+pub use change::Change;
 pub use clock::{Clock, FixedClock, SystemClock};
+pub use columns::{Addresses, AnswerColumns};
 pub use config::Config;
 pub use engine::{
     Changes, Engine, EngineBuilder, FeedReport, Listener, Outcome, Overrides, Progress, Reader,
@@ -100,9 +108,12 @@ pub use engine::{
 pub use error::{Error, Result, Source};
 pub use explain::{Evidence, Explanation, PastReputation};
 pub use feed::{Feed, FeedId, Format, Role, Scope, Where};
+pub use gate::Gate;
 pub use net::{
     Prefix, Prefix4, Prefix6, PrefixSet, SpecialPurpose, address, canonical_address,
     special_purpose,
 };
-pub use reputation::{Reputation, Verdict};
+pub use pinned::Pinned;
+pub use reputation::{Borrowed, Held, Owned, Reputation};
 pub use snapshot::{SnapshotCounts, SnapshotFeed};
+pub use verdict::Verdict;

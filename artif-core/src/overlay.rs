@@ -64,13 +64,13 @@ impl Overlay {
     #[inline]
     pub(crate) fn decides(
         &self,
-        address: IpAddr,
+        address: impl FnOnce() -> IpAddr,
         now: impl Fn() -> DateTime<Utc>,
     ) -> Option<&Override> {
         if self.entries.is_empty() {
             return None;
         }
-        self.covering(address).find(|entry| entry.expires.is_none() || entry.is_live(now()))
+        self.covering(address()).find(|entry| entry.expires.is_none() || entry.is_live(now()))
     }
 
     /// Where a data folder keeps it.
@@ -130,7 +130,7 @@ mod tests {
             entry("10.1.1.1", Block).expires("2025-01-01T00:00:00Z".parse().unwrap()),
             entry("2001:db8::/32", Block),
         ]);
-        let decides = |ip: &str| overlay.decides(ip.parse().unwrap(), now).map(|e| e.action);
+        let decides = |ip: &str| overlay.decides(|| ip.parse().unwrap(), now).map(|e| e.action);
         assert_eq!(decides("10.2.0.1"), Some(Block));
         assert_eq!(decides("10.1.0.1"), Some(Allow));
         assert_eq!(decides("10.1.1.1"), Some(Allow), "an expired one does not count");

@@ -7,104 +7,19 @@ use std::sync::Arc;
 use arc_swap::Guard;
 use chrono::{DateTime, Utc};
 use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 use crate::category::CategorySet;
 use crate::clock::datetime;
 use crate::feed::Role;
-use crate::geo::{Country, GeoRecord};
+use crate::geo::Country;
 use crate::ledger::{Override, OverrideAction};
-use crate::net::{SpecialPurpose, special_purpose};
+use crate::net::{Canonical, SpecialPurpose, special_purpose};
 use crate::score::State;
 use crate::snapshot::{Record, SnapshotFeed, Standing};
+use crate::verdict::Verdict;
 use crate::view::View;
 use crate::warninglist::Action;
-
-/// What to do about an address.
-///
-/// ```
-/// use artif_core::Verdict;
-///
-/// assert_eq!(Verdict::Triage.as_str(), "Manual triage needed");
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[repr(u8)]
-#[non_exhaustive]
-pub enum Verdict {
-    /// Nothing known against it.
-    #[serde(rename = "No action needed")]
-    NoAction = 0,
-    /// Unlisted, but its neighbourhood is bad enough for a look.
-    #[serde(rename = "Manual triage needed")]
-    Triage = 1,
-    /// Listed within the history window, not now.
-    #[serde(rename = "suspicious")]
-    Suspicious = 2,
-    /// Listed now.
-    #[serde(rename = "dangerous")]
-    Dangerous = 3,
-    /// A special-purpose address (private, loopback, documentation …): feeds say nothing about it.
-    #[serde(rename = "not_applicable")]
-    NotApplicable = 4,
-    /// Let in by an operator's override.
-    #[serde(rename = "allowed")]
-    Allowed = 5,
-    /// Kept out by an operator's override.
-    #[serde(rename = "blocked")]
-    Blocked = 6,
-}
-
-impl Verdict {
-    /// As answers spell it.
-    ///
-    /// ```
-    /// assert_eq!(artif_core::Verdict::NoAction.as_str(), "No action needed");
-    /// ```
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NoAction => "No action needed",
-            Self::Triage => "Manual triage needed",
-            Self::Suspicious => "suspicious",
-            Self::Dangerous => "dangerous",
-            Self::NotApplicable => "not_applicable",
-            Self::Allowed => "allowed",
-            Self::Blocked => "blocked",
-        }
-    }
-
-    pub(crate) fn of_score(state: State, score: f64, triage_below: f64) -> Self {
-        match state {
-            State::Active => Self::Dangerous,
-            State::Historical => Self::Suspicious,
-            State::Unknown if score < triage_below => Self::Triage,
-            State::Unknown => Self::NoAction,
-        }
-    }
-
-    /// No worse than a look by somebody: what warninglists leave of it.
-    pub(crate) fn capped(self) -> Self {
-        match self {
-            Self::Suspicious | Self::Dangerous => Self::Triage,
-            verdict => verdict,
-        }
-    }
-
-    pub(crate) fn from_number(number: u8) -> Self {
-        match number {
-            1 => Self::Triage,
-            2 => Self::Suspicious,
-            3 => Self::Dangerous,
-            4 => Self::NotApplicable,
-            _ => Self::NoAction,
-        }
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// The answer for one address: cheap to make, its parts are decoded when asked for.
 ///
@@ -118,20 +33,106 @@ impl fmt::Display for Verdict {
 /// assert_eq!(answer.verdict(), Verdict::NotApplicable);
 /// assert_eq!(answer.special_purpose().unwrap().name, "Private-Use");
 /// ```
-pub struct Reputation {
-    address: IpAddr,
+///
+/// It keeps the snapshot that answered alive, or with `H = `[`Borrowed`] borrows it from a
+/// [`Pinned`](crate::Pinned).
+#[derive(Clone)]
+pub struct Reputation<H = Owned> {
+    address: Canonical,
     record: Record,
-    view: Guard<Arc<View>>,
+    held: H,
 }
+
+/// How a [`Reputation`] holds what answered: [`Owned`] or [`Borrowed`].
+///
+/// ```
+/// fn is_bad<H: artif_core::Held>(answer: &artif_core::Reputation<H>) -> bool {
+///     answer.score() < 30.0
+/// }
+/// ```
+pub trait Held: sealed::Holds {}
+
+/// Keeps what answered alive for as long as it is needed.
+///
+/// ```
+/// use artif_core::{Engine, Owned, Reputation, ReputationEngine};
+///
+/// let engine = Engine::in_memory().unwrap();
+/// let answer: Reputation<Owned> = engine.check("8.8.8.8".parse().unwrap());
+/// drop(engine);
+/// assert_eq!(answer.score(), 100.0);
+/// ```
+#[derive(Debug)]
+pub struct Owned(Guard<Arc<View>>);
+
+/// Borrows from a [`Pinned`](crate::Pinned), which costs nothing.
+///
+/// ```
+/// use artif_core::{Borrowed, Engine, Reputation};
+///
+/// let pinned = Engine::in_memory().unwrap().pin();
+/// let answer: Reputation<Borrowed<'_>> = pinned.check("8.8.8.8".parse().unwrap());
+/// assert_eq!(answer.score(), 100.0);
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Borrowed<'a>(&'a Arc<View>);
+
+mod sealed {
+    use super::View;
+
+    pub trait Holds {
+        fn view(&self) -> &View;
+    }
+}
+
+impl sealed::Holds for Owned {
+    #[inline]
+    fn view(&self) -> &View {
+        &self.0
+    }
+}
+
+impl sealed::Holds for Borrowed<'_> {
+    #[inline]
+    fn view(&self) -> &View {
+        self.0
+    }
+}
+
+impl Held for Owned {}
+impl Held for Borrowed<'_> {}
 
 impl Reputation {
     #[inline]
-    pub(crate) fn new(address: IpAddr, record: Record, view: Guard<Arc<View>>) -> Self {
-        Self { address, record, view }
+    pub(crate) fn new(address: Canonical, record: Record, view: Guard<Arc<View>>) -> Self {
+        Self { address, record, held: Owned(view) }
+    }
+}
+
+impl<'a> Reputation<Borrowed<'a>> {
+    #[inline]
+    pub(crate) fn borrowed(address: Canonical, record: Record, view: &'a Arc<View>) -> Self {
+        Self { address, record, held: Borrowed(view) }
     }
 
+    /// The same answer, to be kept for longer than what it was pinned by.
+    ///
+    /// ```
+    /// # use artif_core::Engine;
+    /// let pinned = Engine::in_memory().unwrap().pin();
+    /// let answer = pinned.check("8.8.8.8".parse().unwrap()).into_owned();
+    /// drop(pinned);
+    /// assert_eq!(answer.score(), 100.0);
+    /// ```
+    pub fn into_owned(self) -> Reputation {
+        Reputation::new(self.address, self.record, Guard::from_inner(Arc::clone(self.held.0)))
+    }
+}
+
+impl<H: Held> Reputation<H> {
+    #[inline]
     pub(crate) fn view(&self) -> &View {
-        &self.view
+        self.held.view()
     }
 
     pub(crate) fn record(&self) -> &Record {
@@ -147,7 +148,7 @@ impl Reputation {
     /// assert_eq!(answer.ip().to_string(), "8.8.8.8");
     /// ```
     pub fn ip(&self) -> IpAddr {
-        self.address
+        self.address.ip()
     }
 
     /// Where feeds say it stands. Special-purpose addresses are always unknown.
@@ -220,7 +221,7 @@ impl Reputation {
     /// assert_eq!(answer.risk(), None);
     /// ```
     pub fn risk(&self) -> Option<f64> {
-        (self.view.snapshot.meta().scorer == "risk" && !self.record.is_special())
+        (self.view().snapshot.meta().scorer == "risk" && !self.record.is_special())
             .then(|| 1.0 - self.score() / 100.0)
     }
 
@@ -233,11 +234,7 @@ impl Reputation {
     /// assert_eq!(answer.verdict(), artif_core::Verdict::NoAction);
     /// ```
     pub fn verdict(&self) -> Verdict {
-        match self.override_entry().map(|entry| entry.action) {
-            Some(OverrideAction::Allow) => Verdict::Allowed,
-            Some(OverrideAction::Block) => Verdict::Blocked,
-            None => self.record.verdict(),
-        }
+        self.view().verdict(self.address, &self.record)
     }
 
     /// The verdict in a sentence.
@@ -273,7 +270,7 @@ impl Reputation {
     /// assert!(answer.override_entry().is_none());
     /// ```
     pub fn override_entry(&self) -> Option<&Override> {
-        self.view.overlay.decides(self.address, || self.view.clock.now())
+        self.view().decides(self.address)
     }
 
     /// The special-purpose block it is in, if any.
@@ -285,7 +282,7 @@ impl Reputation {
     /// assert!(answer.special_purpose().is_none());
     /// ```
     pub fn special_purpose(&self) -> Option<&'static SpecialPurpose> {
-        self.record.is_special().then(|| special_purpose(self.address)).flatten()
+        self.record.is_special().then(|| special_purpose(self.ip())).flatten()
     }
 
     /// The autonomous system's number.
@@ -297,7 +294,7 @@ impl Reputation {
     /// assert_eq!(answer.asn(), None); // no database yet
     /// ```
     pub fn asn(&self) -> Option<u32> {
-        self.geo().asn
+        self.record.asn()
     }
 
     /// The country.
@@ -309,7 +306,7 @@ impl Reputation {
     /// assert_eq!(answer.country(), None);
     /// ```
     pub fn country(&self) -> Option<Country> {
-        self.geo().country
+        self.record.country()
     }
 
     /// The organisation behind the autonomous system.
@@ -321,26 +318,23 @@ impl Reputation {
     /// assert_eq!(answer.organisation(), None);
     /// ```
     pub fn organisation(&self) -> Option<&str> {
-        self.view.snapshot.organisation(self.geo().organisation?)
-    }
-
-    pub(crate) fn geo(&self) -> GeoRecord {
-        self.record.geo()
+        self.view().snapshot.organisation(self.record.organisation_place())
     }
 
     pub(crate) fn standing(&self) -> Standing {
-        self.view.snapshot.standing(&self.record)
+        self.view().snapshot.standing(&self.record)
     }
 
-    /// The threat feeds that list it; where historical, that listed it.
+    /// The threat feeds that list it; where historical, that listed it. How many they are is known
+    /// without walking through them ([`ExactSizeIterator::len`]).
     ///
     /// ```
     /// # use artif_core::{Engine, ReputationEngine};
     /// # let engine = Engine::in_memory().unwrap();
     /// # let answer = engine.check("8.8.8.8".parse().unwrap());
-    /// assert_eq!(answer.feeds().count(), 0);
+    /// assert_eq!(answer.feeds().len(), 0);
     /// ```
-    pub fn feeds(&self) -> impl Iterator<Item = &SnapshotFeed> {
+    pub fn feeds(&self) -> impl ExactSizeIterator<Item = &SnapshotFeed> {
         self.feed_set(self.standing().feeds.get())
     }
 
@@ -384,9 +378,8 @@ impl Reputation {
         self.warninglists().any(SnapshotFeed::caps)
     }
 
-    fn feed_set(&self, set: u32) -> impl Iterator<Item = &SnapshotFeed> {
-        let snapshot = &self.view.snapshot;
-        snapshot.feed_set(set).iter().filter_map(|f| snapshot.meta().feeds.get(f.get() as usize))
+    fn feed_set(&self, set: u32) -> impl ExactSizeIterator<Item = &SnapshotFeed> {
+        self.view().feed_set(set)
     }
 
     /// What those feeds say of it.
@@ -432,11 +425,11 @@ impl Reputation {
     }
 
     fn counted_listings(&self) -> impl Iterator<Item = crate::snapshot::Listed> {
-        let snapshot = &self.view.snapshot;
+        let snapshot = &self.view().snapshot;
         let wanted = self.state();
         // The cold part is only read for addresses that are listed.
         let listings =
-            if wanted == State::Unknown { Vec::new() } else { snapshot.listings(self.address) };
+            if wanted == State::Unknown { Vec::new() } else { snapshot.listings(self.ip()) };
         listings.into_iter().filter(move |listing| {
             let feed = snapshot.meta().feeds.get(listing.feed as usize);
             let threat = feed.is_some_and(|feed| feed.role == Role::Threat);
@@ -453,7 +446,7 @@ impl Reputation {
     /// assert_eq!(answer.snapshot_id(), 0); // before the first refresh
     /// ```
     pub fn snapshot_id(&self) -> u64 {
-        self.view.snapshot.header().sequence
+        self.view().snapshot.header().sequence
     }
 
     /// Whether the snapshot that answered is older than its `stale_after`.
@@ -465,7 +458,7 @@ impl Reputation {
     /// assert!(!answer.is_stale());
     /// ```
     pub fn is_stale(&self) -> bool {
-        self.view.is_stale()
+        self.view().is_stale()
     }
 
     /// The answer exactly as the seed system's HTTP API documents it.
@@ -482,17 +475,16 @@ impl Reputation {
     }
 }
 
-impl Clone for Reputation {
+impl Clone for Owned {
     fn clone(&self) -> Self {
-        let view = Guard::from_inner(Arc::clone(&self.view));
-        Self { address: self.address, record: self.record, view }
+        Self(Guard::from_inner(Arc::clone(&self.0)))
     }
 }
 
-impl fmt::Debug for Reputation {
+impl<H: Held> fmt::Debug for Reputation<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reputation")
-            .field("ip", &self.address)
+            .field("ip", &self.ip())
             .field("state", &self.state())
             .field("score", &self.score())
             .field("verdict", &self.verdict())
@@ -532,7 +524,7 @@ struct SnapshotRef {
     stale: bool,
 }
 
-impl Serialize for Reputation {
+impl<H: Held> Serialize for Reputation<H> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         self.serialize_fields(&mut map)?;
@@ -540,20 +532,19 @@ impl Serialize for Reputation {
     }
 }
 
-impl Reputation {
+impl<H: Held> Reputation<H> {
     /// The fields of the JSON form, for this answer and for an explanation around it.
     pub(crate) fn serialize_fields<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
-        let geo = self.geo();
-        map.serialize_entry("ip", &self.address)?;
+        map.serialize_entry("ip", &self.ip())?;
         map.serialize_entry("is_IoC", &self.is_ioc())?;
         map.serialize_entry("is_Active", &self.is_active())?;
         map.serialize_entry("historical", &self.is_historical())?;
         map.serialize_entry(
             "metadata",
             &Metadata {
-                asn: geo.asn.map(|asn| format!("AS{asn}")),
-                country: geo.country.as_ref().map(Country::as_str),
-                org: geo.organisation.and_then(|org| self.view.snapshot.organisation(org)),
+                asn: self.asn().map(|asn| format!("AS{asn}")),
+                country: self.country().as_ref().map(Country::as_str),
+                org: self.organisation(),
             },
         )?;
         map.serialize_entry("score", &self.score())?;
@@ -575,7 +566,7 @@ impl Reputation {
             "snapshot",
             &SnapshotRef {
                 id: self.snapshot_id(),
-                created: self.view.created(),
+                created: self.view().created(),
                 stale: self.is_stale(),
             },
         )

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::reputation::{Reputation, Verdict};
+use crate::reputation::{Held, Reputation};
+use crate::verdict::Verdict;
 
 /// What it says to an empty question.
 #[cfg(feature = "cli")]
@@ -19,7 +20,7 @@ pub(crate) fn only(description: &str) -> String {
 
 /// The answer for one address. As the seed's documentation says, and unlike its code, `metadata`
 /// is an object; names come in the documented order.
-pub(crate) fn answer(reputation: &Reputation) -> String {
+pub(crate) fn answer<H: Held>(reputation: &Reputation<H>) -> String {
     let overridden = matches!(reputation.verdict(), Verdict::Allowed | Verdict::Blocked);
     if reputation.special_purpose().is_some() && !overridden {
         return only(PRIVATE_IP);

@@ -3,6 +3,7 @@
 use std::fs::Metadata;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -10,20 +11,54 @@ use arc_swap::{ArcSwap, Guard};
 
 use crate::clock::{Clock, datetime};
 use crate::error::{Error, Result};
-use crate::net::canonical_address;
+use crate::gate::Gate;
+use crate::ledger::{Override, OverrideAction};
+use crate::net::Canonical;
 use crate::overlay::Overlay;
 use crate::reputation::Reputation;
-use crate::snapshot::{Snapshot, current};
+use crate::snapshot::{Record, Snapshot, SnapshotFeed, UNKNOWN_FEED, current};
+use crate::verdict::Verdict;
 
 /// A snapshot with the overrides that stand beside it.
 #[derive(Debug)]
-pub(crate) struct View {
+pub struct View {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) overlay: Arc<Overlay>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl View {
+    /// The override that decides about a canonical address now, if any.
+    #[inline]
+    pub(crate) fn decides(&self, address: Canonical) -> Option<&Override> {
+        self.overlay.decides(|| address.ip(), || self.clock.now())
+    }
+
+    /// The verdict about a canonical address whose record this is; overrides count.
+    #[inline]
+    pub(crate) fn verdict(&self, address: Canonical, record: &Record) -> Verdict {
+        match self.decides(address).map(|entry| entry.action) {
+            None => record.verdict(),
+            Some(OverrideAction::Allow) => Verdict::Allowed,
+            Some(OverrideAction::Block) => Verdict::Blocked,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn gate(&self, ip: IpAddr) -> Gate {
+        let address = Canonical::of(ip);
+        let record = self.snapshot.lookup(address);
+        Gate::new(record.score.get(), self.verdict(address, &record), record.state())
+    }
+
+    /// The feeds of a set.
+    #[inline]
+    pub(crate) fn feed_set(&self, set: u32) -> impl ExactSizeIterator<Item = &SnapshotFeed> {
+        let feeds = &self.snapshot.meta().feeds;
+        let places = self.snapshot.feed_set(set).iter();
+        places.map(|place| feeds.get(place.get() as usize).unwrap_or(&UNKNOWN_FEED))
+    }
+
     /// Whether the snapshot is older than it should get.
     pub(crate) fn is_stale(&self) -> bool {
         let created = self.snapshot.header().created;
@@ -42,6 +77,8 @@ pub(crate) struct Answers {
     /// `None` in memory: then only [`Answers::exchange_snapshot`] changes the view.
     dir: Option<PathBuf>,
     view: ArcSwap<View>,
+    /// Grows after each exchange of the view.
+    version: AtomicU64,
     /// What the folder looked like when the view was loaded; also serialises loading.
     seen: Mutex<Seen>,
 }
@@ -54,18 +91,31 @@ struct Seen {
 }
 
 impl Answers {
-    pub(crate) fn new(dir: Option<&Path>, empty: Snapshot, clock: Arc<dyn Clock>) -> Self {
-        let view = View { snapshot: Arc::new(empty), overlay: Arc::default(), clock };
+    pub(crate) fn new(dir: Option<&Path>, snapshot: Snapshot, clock: Arc<dyn Clock>) -> Self {
+        let seen = Seen { snapshot: snapshot.path().map(Path::to_owned), overlay: None };
+        let view = View { snapshot: Arc::new(snapshot), overlay: Arc::default(), clock };
         Self {
             dir: dir.map(Path::to_owned),
             view: ArcSwap::from_pointee(view),
-            seen: Mutex::default(),
+            version: AtomicU64::new(0),
+            seen: Mutex::new(seen),
         }
     }
 
     #[inline]
     pub(crate) fn load(&self) -> Guard<Arc<View>> {
         self.view.load()
+    }
+
+    #[inline]
+    pub(crate) fn load_full(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    /// Read before the view, it says by staying the same that the view is the newest.
+    #[inline]
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 
     pub(crate) fn dir(&self) -> Option<&Path> {
@@ -76,9 +126,15 @@ impl Answers {
     #[inline]
     pub(crate) fn check(&self, ip: IpAddr) -> Reputation {
         let view = self.view.load();
-        let address = canonical_address(ip);
+        let address = Canonical::of(ip);
         let record = view.snapshot.lookup(address);
         Reputation::new(address, record, view)
+    }
+
+    /// Like [`Self::check`], for who needs no more.
+    #[inline]
+    pub(crate) fn gate(&self, ip: IpAddr) -> Gate {
+        self.view.load().gate(ip)
     }
 
     /// Takes up what was published since the last call; says whether anything was. What cannot be
@@ -118,12 +174,14 @@ impl Answers {
     }
 
     pub(crate) fn exchange_snapshot(&self, snapshot: Snapshot) {
+        snapshot.check_names();
         let snapshot = Arc::new(snapshot);
         self.view.rcu(|old| View {
             snapshot: Arc::clone(&snapshot),
             overlay: Arc::clone(&old.overlay),
             clock: Arc::clone(&old.clock),
         });
+        self.version.fetch_add(1, Ordering::Release);
     }
 
     pub(crate) fn exchange_overlay(&self, overlay: Overlay) {
@@ -133,6 +191,7 @@ impl Answers {
             overlay: Arc::clone(&overlay),
             clock: Arc::clone(&old.clock),
         });
+        self.version.fetch_add(1, Ordering::Release);
     }
 }
 

@@ -71,6 +71,10 @@ def test_reasons(reader: artif.Reader) -> None:
     assert explanation.evidence[0].feed == "mine"
     assert explanation.evidence[0].is_active
     assert BAD in str(explanation)
+    assert [(c.name, c.feed, c.verdict) for c in explanation.changes] == [
+        ("feed", "mine", "suspicious")
+    ]
+    assert explanation.changes[0].text in str(explanation)
     assert reader.history(BAD) == explanation.evidence
     before = reader.check_at(BAD, datetime(2020, 1, 1, tzinfo=UTC))
     assert (before.state, before.evidence) == ("unknown", [])

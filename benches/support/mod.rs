@@ -2,10 +2,15 @@
 #![allow(dead_code, reason = "each bench uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a bench")]
 
+pub(crate) mod ours;
+#[cfg(feature = "geo")]
+pub(crate) mod peers;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use artif_core::{Config, Engine, Feed, Format, Prefix4, Reader, RefreshOptions};
+use artif_core::config::IndexTier;
+use artif_core::{Config, Engine, Feed, Format, Prefix4, Prefix6, Reader, RefreshOptions};
 use cpu_time::ThreadTime;
 
 /// A small generator with a fixed seed: every run asks the same questions.
@@ -38,6 +43,8 @@ impl Random {
 pub(crate) struct Input {
     /// Every listed IPv4 network with the feeds that list it, one bit each.
     pub(crate) networks: Vec<(Prefix4, u128)>,
+    /// The same of IPv6.
+    pub(crate) networks6: Vec<(Prefix6, u128)>,
     pub(crate) asn: PathBuf,
     pub(crate) country: PathBuf,
     catalogue: Option<PathBuf>,
@@ -56,6 +63,7 @@ impl Input {
             println!("input: the corpus, 85 real feeds, and both databases");
             Self {
                 networks: Vec::new(),
+                networks6: Vec::new(),
                 asn: corpus.join("mmdb/GeoLite2-ASN.mmdb"),
                 country: corpus.join("mmdb/GeoLite2-Country.mmdb"),
                 catalogue: Some(corpus.join("feeds.json")),
@@ -67,6 +75,7 @@ impl Input {
             generate(made.path());
             Self {
                 networks: Vec::new(),
+                networks6: Vec::new(),
                 asn: samples.join("sample-asn.mmdb"),
                 country: samples.join("sample-country.mmdb"),
                 catalogue: None,
@@ -74,6 +83,7 @@ impl Input {
             }
         };
         let mut networks: BTreeMap<Prefix4, u128> = BTreeMap::new();
+        let mut networks6: BTreeMap<Prefix6, u128> = BTreeMap::new();
         for (number, feed) in input.feeds().iter().enumerate() {
             let path = feed.url.strip_prefix("file://").or(feed.url.strip_prefix("file:")).unwrap();
             let mut reader = std::io::BufReader::new(std::fs::File::open(path).unwrap());
@@ -83,8 +93,12 @@ impl Input {
             for prefix in parsed.prefixes.v4() {
                 *networks.entry(*prefix).or_default() |= 1 << number;
             }
+            for prefix in parsed.prefixes.v6() {
+                *networks6.entry(*prefix).or_default() |= 1 << number;
+            }
         }
         input.networks = networks.into_iter().collect();
+        input.networks6 = networks6.into_iter().collect();
         input
     }
 
@@ -101,18 +115,29 @@ impl Input {
 
     /// Our side: a refreshed folder, and a reader of it as another process would have.
     pub(crate) fn engine(&self) -> (Engine, Reader) {
+        self.engine_with(IndexTier::Auto)
+    }
+
+    pub(crate) fn engine_with(&self, tier: IndexTier) -> (Engine, Reader) {
+        let data = self.made.path().join(format!("data-{tier:?}"));
+        // A second one for the same tier finds everything done.
+        let engine = self.engine_in(&data, tier);
+        let reader = Reader::open(&data).unwrap();
+        (engine, reader)
+    }
+
+    pub(crate) fn engine_in(&self, data: &Path, tier: IndexTier) -> Engine {
         let mut config = Config::default();
         config.geo.asn = Some(self.asn.clone());
         config.geo.country = Some(self.country.clone());
-        let data = self.made.path().join("data");
-        let mut builder = Engine::builder().config(config).data(&data);
+        config.snapshot.index = tier;
+        let mut builder = Engine::builder().config(config).data(data);
         for feed in self.feeds() {
             builder = builder.feed(feed);
         }
         let engine = builder.build().unwrap();
         engine.refresh(&RefreshOptions::default()).unwrap();
-        let reader = Reader::open(&data).unwrap();
-        (engine, reader)
+        engine
     }
 }
 
@@ -174,15 +199,68 @@ pub(crate) fn queries(networks: &[(Prefix4, u128)], count: usize) -> [(&'static 
     [("uniform", uniform), ("hits", hits), ("web", web)]
 }
 
-/// Nanoseconds of this thread's processor time a question, the median of `rounds`.
-pub(crate) fn nanoseconds(rounds: usize, count: usize, mut pass: impl FnMut() -> u64) -> f64 {
-    let mut times: Vec<f64> = (0..rounds)
-        .map(|_| {
+/// Questions about IPv6: what feeds list, and addresses anywhere in the space that they list from.
+pub(crate) fn queries6(
+    networks: &[(Prefix6, u128)],
+    count: usize,
+) -> [(&'static str, Vec<u128>); 2] {
+    let mut random = Random::new(43);
+    let mut near = |width: u32| -> Vec<u128> {
+        (0..count)
+            .map(|_| {
+                let (prefix, _) = networks[random.below(networks.len())];
+                let low = u128::from(random.next()) << 64 | u128::from(random.next());
+                let free = (128 - u32::from(prefix.len())).max(width);
+                let mask = u128::MAX.checked_shr(128 - free).unwrap_or(0);
+                prefix.first() & !mask | low & mask
+            })
+            .collect()
+    };
+    [("hits", near(0)), ("around hits", near(80))]
+}
+
+/// One pass of a contestant over all questions.
+pub(crate) type Pass<'a> = Box<dyn FnMut() -> u64 + 'a>;
+
+/// Questions asked one after the other, none waiting for another.
+pub(crate) fn independent<'a, T: Copy>(list: &'a [T], ask: impl Fn(T) -> u64 + 'a) -> Pass<'a> {
+    Box::new(move || list.iter().fold(0, |sum: u64, ip| sum.wrapping_add(ask(*ip))))
+}
+
+/// Questions each of which needs the answer before.
+pub(crate) fn dependent<'a, T: Copy + std::ops::BitXor<Output = T> + From<u8>>(
+    list: &'a [T],
+    ask: impl Fn(T) -> u64 + 'a,
+) -> Pass<'a> {
+    let zero = std::hint::black_box(0_u8);
+    Box::new(move || {
+        list.iter().fold(0, |sum: u64, ip| sum.wrapping_add(ask(*ip ^ T::from(sum as u8 & zero))))
+    })
+}
+
+/// [`independent`] and [`dependent`].
+pub(crate) fn both<'a, T: Copy + std::ops::BitXor<Output = T> + From<u8>>(
+    list: &'a [T],
+    ask: impl Fn(T) -> u64 + Copy + 'a,
+) -> [Pass<'a>; 2] {
+    [independent(list, ask), dependent(list, ask)]
+}
+
+/// Nanoseconds of this thread's processor time a question for each pass, the medians of `rounds`.
+/// All take turns in each round, so that what else the machine does meets all alike.
+pub(crate) fn nanoseconds(rounds: usize, count: usize, passes: &mut [Pass<'_>]) -> Vec<f64> {
+    let mut times = vec![Vec::new(); passes.len()];
+    for _ in 0..rounds {
+        for (pass, times) in passes.iter_mut().zip(&mut times) {
             let started = ThreadTime::now();
             std::hint::black_box(pass());
-            started.elapsed().as_nanos() as f64 / count as f64
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[rounds / 2]
+            times.push(started.elapsed().as_nanos() as f64 / count as f64);
+        }
+    }
+    times.into_iter().map(median).collect()
+}
+
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }

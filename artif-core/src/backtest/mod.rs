@@ -37,6 +37,7 @@ mod report;
 mod sample;
 mod stats;
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use chrono::{Datelike as _, NaiveDate};
@@ -48,7 +49,7 @@ use crate::config::{Config, ScorerKind};
 use crate::error::{Error, Result};
 use crate::feed::FeedId;
 use crate::geo::GeoSources;
-use crate::net::special_purpose;
+use crate::net::{Canonical, special_purpose};
 use crate::snapshot::Snapshot;
 
 pub use self::report::{BacktestReport, DayResult, FeedResult, Measures, Question, ScorerResult};
@@ -282,7 +283,7 @@ impl Known<'_> {
         let next = Listed::of(threats(tomorrow).filter(begun).map(|loaded| &loaded.prefixes));
         let unlisted = |address: &u32| {
             self.is_unlisted(*address)
-                && special_purpose(std::net::Ipv4Addr::from_bits(*address).into()).is_none()
+                && special_purpose(Ipv4Addr::from_bits(*address).into()).is_none()
         };
         let new: Vec<u32> = next.hosts.iter().copied().filter(unlisted).collect();
         let by_feed = threats(tomorrow).filter(begun).map(|loaded| {
@@ -303,7 +304,8 @@ impl Known<'_> {
 /// Higher for worse, 0 to 1.
 fn risks(snapshot: &Snapshot, addresses: &[u32]) -> Vec<f64> {
     let risk = |address: &u32| {
-        let record = snapshot.lookup(std::net::Ipv4Addr::from_bits(*address).into());
+        let address = Ipv4Addr::from_bits(*address).into();
+        let record = snapshot.lookup(Canonical::of(address));
         1.0 - record.score.get() / 100.0
     };
     addresses.iter().map(risk).collect()

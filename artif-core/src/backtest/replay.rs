@@ -209,7 +209,7 @@ impl<'a> Replay<'a> {
             retention: span(self.config.history.retention),
             stale_after: Seconds::MAX,
             prior: PRIOR,
-            triage_below: self.config.scoring.triage_below,
+            thresholds: (&self.config.scoring).into(),
             index: self.config.snapshot.index,
             memory_budget: self.config.snapshot.memory_budget,
             sequence: 0,

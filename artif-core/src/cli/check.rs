@@ -11,9 +11,10 @@ use super::output::{Done, Screen, Stop};
 use super::{exit, human};
 use crate::engine::{Reader, ReputationEngine as _};
 use crate::error::Error;
-use crate::reputation::{Reputation, Verdict};
+use crate::reputation::Reputation;
 use crate::score::State;
 use crate::seed_json;
+use crate::verdict::Verdict;
 
 const COLUMNS: [&str; 10] = [
     "ip",

@@ -52,7 +52,7 @@ fn info(snapshot: &Snapshot, path: &Path, context: &mut Context<'_>) -> Done {
             "window_seconds": meta.window,
             "retention_seconds": meta.retention,
             "stale_after_seconds": meta.stale_after,
-            "triage_below": meta.triage_below,
+            "thresholds": meta.thresholds,
             "next_edge": meta.next_edge.map(datetime),
             "counts": meta.counts,
             "geo": meta.geo,
@@ -65,7 +65,10 @@ fn info(snapshot: &Snapshot, path: &Path, context: &mut Context<'_>) -> Done {
     screen.pair("id", header.sequence)?;
     screen.pair("created", human::moment(created))?;
     screen.pair("size", format_args!("{}, format {}", human::bytes(bytes), FORMAT_VERSION))?;
-    screen.pair("scorer", format_args!("{}, triage below {}", meta.scorer, meta.triage_below))?;
+    screen.pair(
+        "scorer",
+        format_args!("{}, triage below {}", meta.scorer, meta.thresholds.triage_below),
+    )?;
     screen.pair("window", span(meta.window))?;
     screen.pair("retention", span(meta.retention))?;
     screen.pair("stale after", span(meta.stale_after))?;

@@ -34,6 +34,8 @@ pub(super) const KEYS: &[(&str, &str, Kind)] = &[
     ("geo", "update_every", Kind::Text),
     ("scoring", "scorer", Kind::Text),
     ("scoring", "prior", Kind::Number),
+    ("scoring", "dangerous_below", Kind::Number),
+    ("scoring", "suspicious_below", Kind::Number),
     ("scoring", "triage_below", Kind::Number),
     ("history", "window", Kind::Text),
     ("history", "retention", Kind::Text),

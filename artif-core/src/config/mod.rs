@@ -17,7 +17,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use self::geo::{Geo, GeoSource};
 pub use self::sections::{
-    Catalogue, Feeds, History, Parse, Schedule, ScorerKind, Scoring, Snapshot, Warninglists,
+    Catalogue, CategoryThresholds, Feeds, History, Parse, Schedule, ScorerKind, Scoring, Snapshot,
+    Warninglists,
 };
 pub use crate::feed::guard::Guard;
 pub use crate::feed::source::FetchOptions as Fetch;
@@ -320,17 +321,20 @@ impl Config {
     }
 
     fn problem(&self) -> Option<Problem> {
+        const SCORE: &str = "has to be within 0 to 100";
         let Self { scoring, history, parse, snapshot, schedule, .. } = self;
         let open_unit = scoring.prior > 0.0 && scoring.prior < 1.0;
+        let score = |value: f64| (0.0..=100.0).contains(&value);
+        let by_category = scoring.category.values().all(|own| {
+            own.dangerous_below.is_none_or(score) && own.suspicious_below.is_none_or(score)
+        });
         let checks = [
             (!self.data.as_os_str().is_empty(), "", "data", "names no folder"),
             (open_unit, "scoring", "prior", "has to be above 0 and below 1"),
-            (
-                (0.0..=100.0).contains(&scoring.triage_below),
-                "scoring",
-                "triage_below",
-                "has to be within 0 to 100",
-            ),
+            (score(scoring.dangerous_below), "scoring", "dangerous_below", SCORE),
+            (score(scoring.suspicious_below), "scoring", "suspicious_below", SCORE),
+            (score(scoring.triage_below), "scoring", "triage_below", SCORE),
+            (by_category, "scoring", "category", "has a threshold outside 0 to 100"),
             (!history.window.is_zero(), "history", "window", "has to be longer than nothing"),
             (
                 history.window <= history.retention,

@@ -182,7 +182,7 @@ impl EngineBuilder {
             retention: span(config.history.retention),
             stale_after: u32::MAX,
             prior: config.scoring.prior,
-            triage_below: config.scoring.triage_below,
+            thresholds: (&config.scoring).into(),
             index: config.snapshot.index,
             memory_budget: config.snapshot.memory_budget,
             sequence: 0,

@@ -26,6 +26,7 @@ impl Follower {
         let stopped = Arc::clone(&stop);
         let dir = answers.dir().unwrap_or(Path::new("")).to_owned();
         let run = move || {
+            answers.load_full().snapshot.check_names();
             let mut trouble = None;
             while !stopped.load(Ordering::Acquire) {
                 std::thread::park_timeout(INTERVAL);

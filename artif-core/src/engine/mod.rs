@@ -19,8 +19,11 @@ use chrono::{DateTime, Utc};
 
 use self::admission::Troubles;
 use crate::clock::datetime;
+use crate::columns::{Addresses, AnswerColumns};
+use crate::error::Result;
 use crate::explain::{Evidence, Explanation, PastReputation};
 use crate::feed::Feed;
+use crate::gate::Gate;
 use crate::ledger::FeedHead;
 use crate::reputation::Reputation;
 use crate::snapshot::SnapshotFeed;
@@ -57,6 +60,23 @@ pub trait ReputationEngine: Send + Sync {
     /// snapshot arrives meanwhile.
     fn check_many(&self, ips: &[IpAddr]) -> Vec<Reputation> {
         ips.iter().map(|ip| self.check(*ip)).collect()
+    }
+
+    /// Score, verdict and state of one address: what it takes to let somebody in or not.
+    fn gate(&self, ip: IpAddr) -> Gate {
+        Gate::of(&self.check(ip))
+    }
+
+    /// Answers for many into columns; see [`AnswerColumns`]. Gives how many of them were no addresses.
+    ///
+    /// Errors: [`Error::Invalid`](crate::Error::Invalid) where a column is not as long as the
+    /// addresses are many.
+    fn check_into(
+        &self,
+        addresses: Addresses<'_>,
+        columns: &mut AnswerColumns<'_>,
+    ) -> Result<usize> {
+        columns.fill_each(addresses, |ip| self.check(ip))
     }
 
     /// Answers with all reasons. May take microseconds.

@@ -17,14 +17,17 @@ use super::schedule::{Refresher, ScheduleOptions};
 use super::status::Status;
 use super::{ReputationEngine, feeds_now};
 use crate::clock::Clock;
+use crate::columns::{Addresses, AnswerColumns};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::explain::{self, Evidence, Explanation, PastReputation};
 use crate::feed::{Feed, FeedId};
+use crate::gate::Gate;
 use crate::geo::{GeoReport, Updates};
 use crate::ledger::{Ledger, MemoryStore, Override, OverrideChange, Store};
 use crate::net::Prefix;
 use crate::overlay::Overlay;
+use crate::pinned::Pinned;
 use crate::report::{self, FeedsReport};
 use crate::reputation::Reputation;
 use crate::score::{self, Scorer};
@@ -334,6 +337,17 @@ impl Engine {
         self.shared.answers.load().overlay.entries().to_vec()
     }
 
+    /// A handle to what it knows now, for the cheapest lookups.
+    ///
+    /// ```
+    /// let mut pinned = artif_core::Engine::in_memory().unwrap().pin();
+    /// assert_eq!(pinned.gate("8.8.8.8".parse().unwrap()).score(), 100.0);
+    /// assert!(!pinned.renew(), "nothing new");
+    /// ```
+    pub fn pin(&self) -> Pinned {
+        Pinned::new(Arc::clone(&self.shared.answers))
+    }
+
     /// The folder; `None` in memory.
     ///
     /// ```
@@ -414,6 +428,22 @@ impl Shared {
 impl ReputationEngine for Engine {
     fn check(&self, ip: IpAddr) -> Reputation {
         self.shared.answers.check(ip)
+    }
+
+    fn check_many(&self, ips: &[IpAddr]) -> Vec<Reputation> {
+        self.pin().check_many(ips)
+    }
+
+    fn check_into(
+        &self,
+        addresses: Addresses<'_>,
+        columns: &mut AnswerColumns<'_>,
+    ) -> Result<usize> {
+        self.pin().check_into(addresses, columns)
+    }
+
+    fn gate(&self, ip: IpAddr) -> Gate {
+        self.shared.answers.gate(ip)
     }
 
     fn explain(&self, ip: IpAddr) -> Explanation {

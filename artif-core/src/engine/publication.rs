@@ -78,7 +78,7 @@ pub(super) fn publish_if_needed(
         retention: span(shared.config.history.retention),
         stale_after: span(shared.config.snapshot.stale_after),
         prior: shared.config.scoring.prior,
-        triage_below: shared.config.scoring.triage_below,
+        thresholds: (&shared.config.scoring).into(),
         index: shared.config.snapshot.index,
         memory_budget: shared.config.snapshot.memory_budget,
         sequence,

@@ -10,8 +10,11 @@ use super::ReputationEngine;
 use super::follow::Follower;
 use super::status::Status;
 use crate::clock::{Clock, SystemClock};
+use crate::columns::{Addresses, AnswerColumns};
 use crate::error::{Error, Result};
 use crate::explain::{self, Evidence, Explanation, PastReputation};
+use crate::gate::Gate;
+use crate::pinned::Pinned;
 use crate::report::{self, FeedsReport};
 use crate::reputation::Reputation;
 use crate::score;
@@ -95,6 +98,22 @@ impl Reader {
         self.answers.follow()
     }
 
+    /// A handle to what it knows now, for the cheapest lookups.
+    ///
+    /// ```no_run
+    /// let reader = artif_core::Reader::open("/var/lib/artif")?;
+    /// let mut pinned = reader.pin();
+    /// # let requests: Vec<std::net::IpAddr> = Vec::new();
+    /// for client in requests {
+    ///     pinned.renew(); // takes up what was published meanwhile
+    ///     println!("{}", pinned.gate(client).score());
+    /// }
+    /// # Ok::<(), artif_core::Error>(())
+    /// ```
+    pub fn pin(&self) -> Pinned {
+        Pinned::new(Arc::clone(&self.answers))
+    }
+
     /// How the feeds in the current snapshot compare: see [`report`](crate::report). Takes about a
     /// second for a million networks.
     ///
@@ -117,6 +136,22 @@ impl Reader {
 impl ReputationEngine for Reader {
     fn check(&self, ip: IpAddr) -> Reputation {
         self.answers.check(ip)
+    }
+
+    fn check_many(&self, ips: &[IpAddr]) -> Vec<Reputation> {
+        self.pin().check_many(ips)
+    }
+
+    fn check_into(
+        &self,
+        addresses: Addresses<'_>,
+        columns: &mut AnswerColumns<'_>,
+    ) -> Result<usize> {
+        self.pin().check_into(addresses, columns)
+    }
+
+    fn gate(&self, ip: IpAddr) -> Gate {
+        self.answers.gate(ip)
     }
 
     fn explain(&self, ip: IpAddr) -> Explanation {

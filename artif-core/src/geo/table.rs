@@ -33,6 +33,12 @@ impl Country {
         }
     }
 
+    /// The country with these letters, which are in upper case.
+    #[inline]
+    pub(crate) fn from_letters(letters: [u8; 2]) -> Option<Self> {
+        letters.iter().all(u8::is_ascii_uppercase).then_some(Self(letters))
+    }
+
     /// The code, in upper case.
     ///
     /// ```

@@ -17,7 +17,8 @@ pub use self::reference::Reference;
 use crate::client::ClientAddress;
 use crate::engine::ReputationEngine;
 use crate::error::Result;
-use crate::reputation::{Reputation, Verdict};
+use crate::reputation::Reputation;
+use crate::verdict::Verdict;
 
 /// Decides about requests.
 ///

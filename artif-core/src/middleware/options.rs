@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::{ClientAddress, ClientHeader, Trust};
 use crate::error::{Error, Result};
-use crate::reputation::Verdict;
+use crate::verdict::Verdict;
 
 /// What middleware does with requests (`[middleware]`).
 ///

@@ -1,11 +1,14 @@
 //! Networks and addresses: canonical forms, sets of networks, special-purpose ranges.
 
+mod canonical;
 mod prefix;
 mod set;
 mod special;
 mod text;
 
-pub use prefix::{Prefix, Prefix4, Prefix6, canonical_address};
+pub use canonical::canonical_address;
+pub(crate) use canonical::{Canonical, Family};
+pub use prefix::{Prefix, Prefix4, Prefix6};
 pub use set::PrefixSet;
 pub(crate) use special::special_blocks;
 pub use special::{SpecialPurpose, special_purpose};

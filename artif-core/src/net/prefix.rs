@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::canonical_address;
 use crate::error::{Error, Result};
 
 /// An IPv4 network. Ordered by address, then by length, so that a network sorts before everything
@@ -301,6 +302,23 @@ impl Prefix {
         self.len() == if matches!(self, Self::V4(_)) { 32 } else { 128 }
     }
 
+    /// Up to `most` of its addresses, evenly spread from the first on.
+    pub(crate) fn spread(self, most: u32) -> impl Iterator<Item = IpAddr> {
+        let (first, host_bits) = match self {
+            Self::V4(prefix) => (u128::from(prefix.first()), 32 - prefix.len()),
+            Self::V6(prefix) => (prefix.first(), 128 - prefix.len()),
+        };
+        let steps = most.max(1).ilog2().min(u32::from(host_bits));
+        let step = u32::from(host_bits) - steps;
+        (0..1_u128 << steps).map(move |place| {
+            let address = first + place.checked_shl(step).unwrap_or(0);
+            match self {
+                Self::V4(_) => IpAddr::from(Ipv4Addr::from_bits(address as u32)),
+                Self::V6(_) => IpAddr::from(Ipv6Addr::from_bits(address)),
+            }
+        })
+    }
+
     /// Whether the address, in whatever form, is inside.
     ///
     /// ```
@@ -392,23 +410,6 @@ impl<'de> serde::Deserialize<'de> for Prefix {
     }
 }
 
-/// The address as it is looked up: IPv4 carried in IPv6 (mapped, 6to4, NAT64) becomes that IPv4
-/// address, everything else stays.
-///
-/// ```
-/// use artif_core::canonical_address;
-///
-/// let address = canonical_address("64:ff9b::192.0.2.1".parse().unwrap());
-/// assert_eq!(address.to_string(), "192.0.2.1");
-/// ```
-pub fn canonical_address(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(v6) => embedded_v4(Prefix6::host(v6.to_bits()))
-            .map_or(address, |v4| Ipv4Addr::from_bits(v4.first()).into()),
-        IpAddr::V4(_) => address,
-    }
-}
-
 /// The IPv4 network that an IPv6 network carries, where it lies within one of the three forms.
 const fn embedded_v4(prefix: Prefix6) -> Option<Prefix4> {
     const MAPPED: u128 = 0xffff << 32;
@@ -480,6 +481,19 @@ mod tests {
             nets.map(|n| n.to_string()),
             ["9.0.0.0/8", "10.0.0.0/8", "10.0.0.0/24", "10.0.0.0/32", "10.0.0.1/32"]
         );
+    }
+
+    #[test]
+    fn addresses_are_spread_evenly() {
+        let spread = |text: &str, most| -> Vec<String> {
+            let prefix: Prefix = text.parse().unwrap();
+            prefix.spread(most).map(|address| address.to_string()).collect()
+        };
+        assert_eq!(spread("10.1.0.0/16", 256)[255], "10.1.255.0");
+        assert_eq!(spread("10.1.0.0/31", 256), ["10.1.0.0", "10.1.0.1"]);
+        assert_eq!(spread("10.1.0.7", 5), ["10.1.0.7"]);
+        assert_eq!(spread("::/0", 3), ["::", "8000::"]);
+        assert_eq!(spread("2001:db8::/32", 0), ["2001:db8::"]);
     }
 
     #[test]

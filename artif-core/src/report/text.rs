@@ -33,9 +33,12 @@ pub(super) fn short(count: u64) -> String {
     short_rate(count as f64)
 }
 
-/// Likewise, rounded to whole numbers.
+/// Likewise, below ten to a tenth.
 pub(super) fn short_rate(size: f64) -> String {
     const UNITS: [(f64, &str); 3] = [(1e9, "G"), (1e6, "M"), (1e3, "k")];
+    if size < 9.95 && size.fract() > 0.0 {
+        return format!("{size:.1}");
+    }
     if size < 9_999.5 {
         return format!("{size:.0}");
     }
@@ -245,6 +248,7 @@ mod tests {
             [0, 9_999, 10_000, 999_700, 42_000_000, 1 << 32].map(short),
             ["0", "9999", "10k", "1.0M", "42M", "4.3G"]
         );
+        assert_eq!([0.04, 2.5, 9.96, 12.5].map(short_rate), ["0.0", "2.5", "10", "12"]);
         assert_eq!([0.0, 0.001, 0.999, 1.0].map(tight), ["0%", "<1%", ">99%", "100%"]);
         assert_eq!(half_life(120_000.0), ">999d");
     }

@@ -252,6 +252,9 @@ pub trait Nearby {
 
     /// Calls `visit` for every listed network inside `prefix`, in order, with its listings.
     fn within(&self, prefix: Prefix, visit: &mut dyn FnMut(Prefix, &[Interval]));
+
+    /// The autonomous system that announces `address`.
+    fn system(&self, address: IpAddr) -> Option<u32>;
 }
 
 /// One reason for a score.

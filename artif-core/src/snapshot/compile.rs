@@ -20,6 +20,7 @@ use super::gather::{Gathered, Listings, gather};
 use super::index::{self, IndexTier};
 use super::meta::{Meta, SnapshotCounts, SnapshotFeed};
 use super::networks::{ListedIntervals, spells};
+use super::organisations;
 use super::records::{ListingRow, Prefix6Row, Record, Sets, Standing as StandingRow};
 use crate::category::CategorySet;
 use crate::clock::{Seconds, seconds, span};
@@ -28,10 +29,10 @@ use crate::feed::{FeedId, Role};
 use crate::geo::{GeoDatabase, GeoTable};
 use crate::ledger::Store;
 use crate::net::{Prefix, PrefixSet, special_blocks};
-use crate::reputation::Verdict;
 use crate::score::{
     Document, Documents, FeedFacts, Model, Past, ScoreInput, Scorer, State, Subject, Territory,
 };
+use crate::thresholds::Thresholds;
 
 const DAY: f64 = 86_400.0;
 
@@ -55,7 +56,7 @@ pub(crate) struct Input<'a> {
     pub(crate) retention: Seconds,
     pub(crate) stale_after: Seconds,
     pub(crate) prior: f64,
-    pub(crate) triage_below: f64,
+    pub(crate) thresholds: Thresholds,
     pub(crate) index: IndexTier,
     /// Bytes that what lookups touch may take for [`IndexTier::Auto`] to choose the fast index.
     pub(crate) memory_budget: u64,
@@ -78,6 +79,8 @@ struct Standing {
     feeds: u32,
     labels: u32,
     categories: CategorySet,
+    /// Those of them that threat feeds gave.
+    threats: CategorySet,
     /// When it left its last feed, where it is remembered; 0 while active.
     ended: Seconds,
     /// On a warninglist that keeps feeds alone from blocking it.
@@ -130,13 +133,16 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
             classify.standing(&chain, input.window, &mut feed_sets)
         })
         .collect();
+    let size = cut.v4.starts.len() * 8 + cut.v6.starts.len() * 20 + gathered.v4.len() * 12;
     let answers = Answers::new(&mut cut, &standings);
-    let records: Vec<Record> =
-        std::iter::once(Record::SPECIAL_PURPOSE)
-            .chain(answers.keys.iter().skip(1).map(|answer| {
-                record(&input, model.as_ref(), &feed_sets, &answers.standings, *answer)
-            }))
-            .collect();
+    let mut writer = Writer::new(size + answers.keys.len() * 32 + (8 << 20));
+    let organisations = organisations::Places::write(&input.geo.organisations, &mut writer);
+    let records: Vec<Record> = std::iter::once(Record::SPECIAL_PURPOSE)
+        .chain(answers.keys.iter().skip(1).map(|answer| {
+            let scored = record(&input, model.as_ref(), &feed_sets, &answers.standings, *answer);
+            scored.with_organisation_at(|number| organisations.of(number))
+        }))
+        .collect();
 
     // Figures are about feeds: what only warninglists name does not count.
     let by_feeds = gathered.by_feeds(|feed| {
@@ -157,15 +163,12 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
     let historical = within_window.iter().filter(|s| s.state == State::Historical);
     let next_edge = historical.map(|s| s.ended.saturating_add(input.window)).min();
 
-    let size = cut.v4.starts.len() * 8 + cut.v6.starts.len() * 20 + gathered.v4.len() * 12;
-    let mut writer = Writer::new(size + records.len() * 32 + (8 << 20));
     let rows = records.as_bytes().len() + answers.standings.len() * size_of::<StandingRow>();
     let room = input.memory_budget.saturating_sub(rows as u64);
     index::build(&mut writer, &cut.v4, &cut.v6, input.index, room)?;
     writer.section(Section::Records, records.as_bytes());
     answers.write(&mut writer);
     write_sets(&mut writer, [Section::FeedSetEnds, Section::FeedSetMembers], &feed_sets);
-    write_organisations(&mut writer, input.geo);
     write_listings(&mut writer, &gathered);
     writer.section(Section::Model, &model.encode());
     let (sequence, now) = (input.sequence, input.now);
@@ -260,6 +263,7 @@ const NOTHING: Standing = Standing {
     feeds: 0,
     labels: 0,
     categories: CategorySet::EMPTY,
+    threats: CategorySet::EMPTY,
     ended: 0,
     capped: false,
     past: Past { spells: 0, spell_days: 0 },
@@ -316,7 +320,8 @@ impl Classify<'_> {
             let sets = list.iter().filter_map(|f| self.feeds.get(*f as usize));
             sets.fold(CategorySet::EMPTY, |all, feed| all.union(feed.categories))
         };
-        let categories = said(&feeds).union(said(&labels));
+        let threats = said(&feeds);
+        let categories = threats.union(said(&labels));
         let capped =
             labels.iter().any(|f| self.feeds.get(*f as usize).is_some_and(SnapshotFeed::caps));
         Standing {
@@ -324,6 +329,7 @@ impl Classify<'_> {
             feeds: sets.intern(&feeds),
             labels: sets.intern(&labels),
             categories,
+            threats,
             ended,
             capped,
             past: spells(&mut remembered, self.now),
@@ -350,9 +356,9 @@ fn record(
         geo: answer.geo,
         record: found,
     });
-    let verdict = Verdict::of_score(standing.state, score, input.triage_below);
+    let verdict = input.thresholds.verdict(standing.state, score, standing.threats);
     let (score, verdict) = if standing.capped {
-        (score.max(input.triage_below), verdict.capped())
+        (score.max(input.thresholds.triage_below), verdict.capped())
     } else {
         (score, verdict)
     };
@@ -515,17 +521,6 @@ fn u32s(values: &[u32]) -> Vec<U32> {
     values.iter().map(|value| U32::new(*value)).collect()
 }
 
-fn write_organisations(writer: &mut Writer, geo: &GeoTable) {
-    let mut text = Vec::new();
-    let mut ends = Vec::with_capacity(geo.organisations.len());
-    for name in &geo.organisations {
-        text.extend_from_slice(name.as_bytes());
-        ends.push(text.len() as u32);
-    }
-    writer.section(Section::OrganisationEnds, u32s(&ends).as_bytes());
-    writer.section(Section::OrganisationText, &text);
-}
-
 fn write_meta(
     writer: &mut Writer,
     input: Input<'_>,
@@ -538,7 +533,7 @@ fn write_meta(
         window: input.window,
         retention: input.retention,
         stale_after: input.stale_after,
-        triage_below: input.triage_below,
+        thresholds: input.thresholds,
         inputs: input.inputs,
         next_edge,
         lengths4: gathered.v4.iter().fold(0, |bits, p| bits | 1 << p.len()),

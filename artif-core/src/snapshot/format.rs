@@ -13,7 +13,7 @@ use std::ops::Range;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// Bumped whenever a file of the old layout would be misread.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 const MAGIC: &[u8; 8] = b"ARTIFSNP";
 const HEADER: usize = 64;
 const ENTRY: usize = 24;
@@ -21,7 +21,8 @@ const ALIGN: usize = 64;
 /// More sections than any version has; bounds the work on a damaged table.
 const MAX_SECTIONS: usize = 64;
 
-/// What a section holds. Numbers are never reused: 3, 4, 6, 7 and 11 were of version 1.
+/// What a section holds. Numbers are never reused: 3, 4, 6, 7 and 11 were of version 1,
+/// 12 and 13 of version 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Section {
@@ -31,8 +32,6 @@ pub(crate) enum Section {
     Records = 8,
     FeedSetEnds = 9,
     FeedSetMembers = 10,
-    OrganisationEnds = 12,
-    OrganisationText = 13,
     Listed4 = 14,
     Listed4Sets = 15,
     Listed6 = 16,
@@ -48,9 +47,11 @@ pub(crate) enum Section {
     Compact4Directory = 26,
     Compact4Starts = 27,
     Compact4Values = 28,
+    OrganisationPlaces = 29,
+    OrganisationNames = 30,
 }
 
-const SECTIONS: usize = 29;
+const SECTIONS: usize = 31;
 
 /// What the header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::category::{CategorySet, ThreatLevel};
 use crate::feed::{ParseReport, Role, SkipReason};
 use crate::geo::GeoDatabase;
+use crate::thresholds::Thresholds;
 use crate::warninglist::{Action, Facts};
 
 /// A feed as the snapshot knows it.
@@ -105,6 +106,25 @@ impl From<&ParseReport> for ReadCounts {
     }
 }
 
+/// What a damaged file names.
+pub(crate) static UNKNOWN_FEED: SnapshotFeed = SnapshotFeed {
+    id: String::new(),
+    name: String::new(),
+    provider: String::new(),
+    source_group: String::new(),
+    categories: CategorySet::EMPTY,
+    threat_level: ThreatLevel::LOW,
+    role: Role::Threat,
+    reliability: 0.0,
+    enabled: true,
+    count: 0,
+    first_loaded: None,
+    confirmed: None,
+    stale: None,
+    read: None,
+    warninglist: None,
+};
+
 impl SnapshotFeed {
     /// Whether feeds alone may not block what it lists.
     pub(crate) fn caps(&self) -> bool {
@@ -167,8 +187,8 @@ pub(crate) struct Meta {
     pub(crate) retention: u32,
     /// Seconds after creation from which answers are marked stale.
     pub(crate) stale_after: u32,
-    /// Scores below this get "Manual triage needed".
-    pub(crate) triage_below: f64,
+    #[serde(default)]
+    pub(crate) thresholds: Thresholds,
     /// Digest of all that went in; the same digest needs no new snapshot.
     pub(crate) inputs: String,
     /// The next moment at which an answer changes by the clock alone.

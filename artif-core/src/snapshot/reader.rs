@@ -2,7 +2,9 @@
 
 use std::fs::File;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use memmap2::Mmap;
 use zerocopy::FromBytes;
@@ -10,10 +12,13 @@ use zerocopy::little_endian::{U32, U64};
 
 use super::format::{Header, Malformed, Section, Sections, VERSION};
 use super::index::Index;
+use super::lanes::{LANES, Lanes};
 use super::meta::Meta;
+use super::organisations;
 use super::records::{ListingRow, Prefix6Row, Record, Standing, stored_set};
 use crate::error::{Error, Result};
-use crate::net::{Prefix, Prefix4, Prefix6};
+use crate::geo::GeoRecord;
+use crate::net::{Canonical, Family, Prefix, Prefix4, Prefix6};
 
 #[derive(Debug)]
 enum Backing {
@@ -28,8 +33,14 @@ pub(crate) struct Snapshot {
     backing: Backing,
     sections: Sections,
     index: Index,
-    /// Where the records lie.
+    /// Where lies what answers are read from.
     records: usize,
+    standings: Range<usize>,
+    feed_set_ends: Range<usize>,
+    feed_set_members: Range<usize>,
+    names: Range<usize>,
+    /// Set once they are known to be UTF-8.
+    names_are_text: AtomicBool,
     meta: Meta,
     path: PathBuf,
 }
@@ -78,11 +89,22 @@ impl Snapshot {
             path: path.to_owned(),
             reason: "its index is missing or damaged".to_owned(),
         })?;
-        let records = sections.range(Section::Records).start;
         let meta = serde_json::from_slice(sections.get(bytes, Section::Meta)).map_err(|error| {
             Error::Snapshot { path: path.to_owned(), reason: format!("its description: {error}") }
         })?;
-        Ok(Self { backing, sections, index, records, meta, path: path.to_owned() })
+        Ok(Self {
+            index,
+            records: sections.range(Section::Records).start,
+            standings: sections.range(Section::Standings),
+            feed_set_ends: sections.range(Section::FeedSetEnds),
+            feed_set_members: sections.range(Section::FeedSetMembers),
+            names: sections.range(Section::OrganisationNames),
+            names_are_text: AtomicBool::new(false),
+            backing,
+            sections,
+            meta,
+            path: path.to_owned(),
+        })
     }
 
     pub(crate) fn header(&self) -> Header {
@@ -115,16 +137,24 @@ impl Snapshot {
 
     /// The record of a canonical address.
     #[inline]
-    pub(crate) fn lookup(&self, address: IpAddr) -> Record {
+    pub(crate) fn lookup(&self, address: Canonical) -> Record {
         self.record(self.record_id(address))
     }
 
     /// The number of a canonical address's record.
     #[inline]
-    fn record_id(&self, address: IpAddr) -> u32 {
-        match address {
-            IpAddr::V4(v4) => self.index.lookup4(self.bytes(), v4.to_bits()),
-            IpAddr::V6(v6) => self.index.lookup6(self.bytes(), v6.to_bits()),
+    fn record_id(&self, address: Canonical) -> u32 {
+        match address.family() {
+            Family::V4(bits) => self.index.lookup4(self.bytes(), bits),
+            Family::V6(bits) => self.index.lookup6(self.bytes(), bits),
+        }
+    }
+
+    /// The records of many canonical addresses.
+    pub(crate) fn lookup_lanes(&self, lanes: &Lanes, records: &mut [Record; LANES]) {
+        let ids = self.index.lookup_lanes(self.bytes(), lanes);
+        for (record, id) in records.iter_mut().zip(ids) {
+            *record = self.record(id);
         }
     }
 
@@ -141,26 +171,61 @@ impl Snapshot {
     /// nothing known, for special-purpose addresses.
     pub(crate) fn geo_id(&self, address: IpAddr) -> u32 {
         let places = self.rows::<U32>(Section::RecordGeo);
-        places.get(self.record_id(address) as usize).map_or(0, |place| place.get())
+        places.get(self.record_id(Canonical::of(address)) as usize).map_or(0, |place| place.get())
     }
 
     /// Where a record says that an address stands with the feeds.
     #[inline]
     pub(crate) fn standing(&self, record: &Record) -> Standing {
-        let rows = self.rows::<Standing>(Section::Standings);
-        rows.get(record.standing.get() as usize).copied().unwrap_or(Standing::NOTHING)
+        let number = record.standing.get() as usize;
+        let at = self.standings.start.wrapping_add(size_of::<Standing>().wrapping_mul(number));
+        let row = self.bytes().get(at..).and_then(|rest| rest.first_chunk());
+        row.map_or(Standing::NOTHING, |row: &[u8; size_of::<Standing>()]| {
+            zerocopy::transmute!(*row)
+        })
     }
 
     /// The members of a feed set: places in the meta section's feeds.
+    #[inline]
     pub(crate) fn feed_set(&self, id: u32) -> &[U32] {
-        let ends = self.rows(Section::FeedSetEnds);
-        stored_set(ends, self.rows::<U32>(Section::FeedSetMembers), id)
+        // Most addresses are in none, and then nothing needs to be read.
+        if id == 0 {
+            return &[];
+        }
+        let ends = self.rows_in(&self.feed_set_ends);
+        stored_set(ends, self.rows_in::<U32>(&self.feed_set_members), id)
     }
 
-    pub(crate) fn organisation(&self, id: u32) -> Option<&str> {
-        let ends = self.rows(Section::OrganisationEnds);
-        let text = self.sections.get(self.bytes(), Section::OrganisationText);
-        std::str::from_utf8(stored_set(ends, text, id)).ok()
+    /// The organisation whose name is at a place.
+    #[inline]
+    pub(crate) fn organisation(&self, place: u32) -> Option<&str> {
+        let names = self.bytes().get(self.names.clone())?;
+        if self.names_are_text.load(Ordering::Acquire) {
+            #[expect(unsafe_code, reason = "checking each name costs more than finding it")]
+            // SAFETY: these very bytes were found to be UTF-8 before this was set, and they never
+            // change: in memory nobody can write to them, and published files are never written to.
+            let names = unsafe { std::str::from_utf8_unchecked(names) };
+            organisations::name(names, place)
+        } else {
+            organisations::name_unchecked(names, place)
+        }
+    }
+
+    /// Reads all names of organisations, so that lookups need not check them one by one. Not done
+    /// on opening because it takes longer than everything else there.
+    pub(crate) fn check_names(&self) {
+        let names = self.bytes().get(self.names.clone()).unwrap_or_default();
+        self.names_are_text.store(std::str::from_utf8(names).is_ok(), Ordering::Release);
+    }
+
+    /// What the databases say of an address, as a record has it.
+    pub(crate) fn geo(&self, record: &Record) -> GeoRecord {
+        let places = self.rows(Section::OrganisationPlaces);
+        GeoRecord {
+            asn: record.asn(),
+            organisation: organisations::number(places, record.organisation_place()),
+            country: record.country(),
+        }
     }
 
     /// What the scorer learned.
@@ -271,7 +336,16 @@ impl Snapshot {
         &self,
         section: Section,
     ) -> &[T] {
-        <[T]>::ref_from_bytes(self.sections.get(self.bytes(), section)).unwrap_or_default()
+        self.rows_in(&self.sections.range(section))
+    }
+
+    #[inline]
+    fn rows_in<T: FromBytes + zerocopy::KnownLayout + zerocopy::Immutable + zerocopy::Unaligned>(
+        &self,
+        range: &Range<usize>,
+    ) -> &[T] {
+        let bytes = self.bytes().get(range.clone()).unwrap_or_default();
+        <[T]>::ref_from_bytes(bytes).unwrap_or_default()
     }
 }
 

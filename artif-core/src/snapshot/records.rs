@@ -5,8 +5,8 @@ use zerocopy::little_endian::{F64, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::geo::{Country, GeoRecord};
-use crate::reputation::Verdict;
 use crate::score::State;
+use crate::verdict::Verdict;
 
 /// The answer for a range of addresses that do not differ: all that one verdict needs, so that it
 /// costs one place in memory.
@@ -15,7 +15,7 @@ use crate::score::State;
 pub(crate) struct Record {
     /// 0 where unknown: nobody's number.
     asn: U32,
-    /// `u32::MAX` where unknown.
+    /// Where its name is; `u32::MAX` where unknown.
     organisation: U32,
     /// A place among the standings.
     pub(crate) standing: U32,
@@ -84,18 +84,50 @@ impl Record {
         Verdict::from_number(self.bits & 7)
     }
 
+    /// The number of [`Self::verdict`].
+    #[inline]
+    pub(crate) fn verdict_number(&self) -> u8 {
+        self.verdict() as u8
+    }
+
+    /// 0 where unknown.
+    #[inline]
+    pub(crate) fn asn_number(&self) -> u32 {
+        self.asn.get()
+    }
+
+    /// Two zeros where unknown.
+    #[inline]
+    pub(crate) fn country_letters(&self) -> [u8; 2] {
+        self.country
+    }
+
+    /// Where the organisation's name is; `u32::MAX` where unknown.
+    #[inline]
+    pub(crate) fn organisation_place(&self) -> u32 {
+        self.organisation.get()
+    }
+
     #[inline]
     pub(crate) fn is_special(&self) -> bool {
         self.bits & Self::SPECIAL != 0
     }
 
+    /// The same with the place of the organisation's name instead of the organisation's number.
+    pub(crate) fn with_organisation_at(mut self, place: impl Fn(u32) -> Option<u32>) -> Self {
+        let number = Some(self.organisation.get()).filter(|number| *number != u32::MAX);
+        self.organisation = number.and_then(place).unwrap_or(u32::MAX).into();
+        self
+    }
+
     #[inline]
-    pub(crate) fn geo(&self) -> GeoRecord {
-        GeoRecord {
-            asn: Some(self.asn.get()).filter(|asn| *asn != 0),
-            organisation: Some(self.organisation.get()).filter(|org| *org != u32::MAX),
-            country: std::str::from_utf8(&self.country).ok().and_then(Country::new),
-        }
+    pub(crate) fn asn(&self) -> Option<u32> {
+        Some(self.asn.get()).filter(|asn| *asn != 0)
+    }
+
+    #[inline]
+    pub(crate) fn country(&self) -> Option<Country> {
+        Country::from_letters(self.country)
     }
 }
 
@@ -230,7 +262,10 @@ mod tests {
             for state in [State::Unknown, State::Historical, State::Active] {
                 for verdict in [Verdict::NoAction, Verdict::Triage, Verdict::Suspicious] {
                     let record = Record::new(7, state, verdict, geo, 12.5);
-                    assert_eq!((record.geo(), record.state()), (geo, state));
+                    assert_eq!((record.asn(), record.country()), (geo.asn, geo.country));
+                    let place = record.with_organisation_at(|n| Some(n + 5)).organisation_place();
+                    assert_eq!(place, geo.organisation.map_or(u32::MAX, |number| number + 5));
+                    assert_eq!(record.state(), state);
                     assert_eq!((record.verdict(), record.is_special()), (verdict, false));
                     assert_eq!((record.standing.get(), record.score.get()), (7, 12.5));
                 }
@@ -238,6 +273,7 @@ mod tests {
         }
         let special = Record::SPECIAL_PURPOSE;
         assert!(special.is_special() && special.verdict() == Verdict::NotApplicable);
-        assert_eq!((special.state(), special.geo()), (State::Unknown, GeoRecord::default()));
+        assert_eq!((special.state(), special.asn()), (State::Unknown, None));
+        assert_eq!((special.country(), special.organisation_place()), (None, u32::MAX));
     }
 }

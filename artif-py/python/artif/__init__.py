@@ -18,11 +18,12 @@ from __future__ import annotations
 from artif import errors
 from artif._artif import Gatekeeper, Reputation, Ruling, __version__
 from artif._engine import Engine, Reader
-from artif._model import Evidence, Explanation, PastReputation, RefreshReport, Term
+from artif._model import Change, Evidence, Explanation, PastReputation, RefreshReport, Term
 from artif.errors import ArtifError
 
 __all__ = [
     "ArtifError",
+    "Change",
     "Engine",
     "Evidence",
     "Explanation",

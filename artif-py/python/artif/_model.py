@@ -70,6 +70,30 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """Something that would change an answer, all else being as it is."""
+
+    name: str
+    """What it is about, stable: "feed", "feeds", "window", "warninglist", "override"."""
+    feed: str | None
+    """The feed's id, where it is about one."""
+    at: datetime | None
+    """When it happens by itself; None where somebody has to act."""
+    score: float
+    """The score then."""
+    verdict: str
+    """The verdict then."""
+    text: str
+    """A sentence for an analyst."""
+
+    @classmethod
+    def _from(cls, fields: Json) -> Change:
+        known = {name: fields[name] for name in cls.__slots__}
+        known["at"] = _time(fields["at"])
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """An answer with its reasons; `str()` of it is a text for people."""
 
@@ -103,6 +127,11 @@ class Explanation:
     def evidence(self) -> list[Evidence]:
         """Every listing kept of it, active ones first, then by time."""
         return [Evidence._from(fields) for fields in self.to_dict()["evidence"]]
+
+    @property
+    def changes(self) -> list[Change]:
+        """What would change the answer."""
+        return [Change._from(fields) for fields in self.to_dict()["changes"]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ use super::{Parts, RiskModel, SLOPE, STEPS, logistic};
 use crate::net::Prefix;
 use crate::score::{Nearby, State, Subject, Term};
 
+/// In how many places of a prefix it is looked up who announces it: every /24 of a /16.
+const PLACES: u32 = 256;
 /// Half of a 90 % interval in standard deviations.
 const NINETY: f64 = 1.645;
 
@@ -47,12 +49,12 @@ pub(super) fn explain(
         format!("{} of the addresses asked about are taken to be bad", percent(model.prior)),
     );
     neighbourhood(model, subject, nearby, &parts, &mut walk);
-    if let Some(past) = parts.past.filter(|past| *past > parts.near) {
-        walk.to(100.0 * logistic(-past), "past", past_text(subject));
-    }
-    if parts.unseen < 1.0 {
+    if subject.state == State::Active {
+        // What lists it now speaks twice, of the address itself and by how far it is believed.
         let score = Parts { unlabelled: 1.0, ..parts }.score();
         walk.to(score, "listing", listing_text(model, subject, nearby));
+    } else if let Some(past) = parts.past.filter(|past| *past > parts.near) {
+        walk.to(100.0 * logistic(-past), "past", past_text(subject));
     }
     if parts.unlabelled < 1.0 {
         walk.to(parts.score(), "label", "labelled: what it is, hardly that it is bad".to_owned());
@@ -154,8 +156,31 @@ fn cell_mass(model: &RiskModel, nearby: &dyn Nearby) -> f64 {
     }
 }
 
-/// Σ by levels. Announced networks are not kept in snapshots: their lift is what is left of Σ when
-/// the others are known.
+/// How much of a prefix somebody announces, 0 to 1.
+fn announced(nearby: &dyn Nearby, prefix: Prefix) -> f64 {
+    let (mut asked, mut found) = (0, 0);
+    for address in prefix.spread(PLACES) {
+        asked += 1;
+        found += u32::from(nearby.system(address).is_some());
+    }
+    f64::from(found) / f64::from(asked.max(1))
+}
+
+/// The widest prefix around the address that one system announces.
+fn network(nearby: &dyn Nearby) -> Prefix {
+    let address = nearby.address();
+    let system = nearby.system(address);
+    let mut network = Prefix::host(address);
+    while let Some(wider) = network.len().checked_sub(1).and_then(|len| Prefix::new(address, len)) {
+        if wider.spread(PLACES).any(|address| nearby.system(address) != system) {
+            break;
+        }
+        network = wider;
+    }
+    network
+}
+
+/// Σ by levels.
 fn chain<A: Numbered>(
     model: &RiskModel,
     groups: &Groups,
@@ -168,51 +193,69 @@ fn chain<A: Numbered>(
         return Vec::new();
     }
     let [widest, ..] = A::LEVELS;
-    let around = Prefix::new(nearby.address(), widest.length);
+    let announced_network = network(nearby);
+    let around = Prefix::new(nearby.address(), widest.length.min(announced_network.len()));
     let listed = around.map(|around| entries(model, around, nearby, A::number)).unwrap_or_default();
-    let inside = A::LEVELS.map(|level| {
-        let first = address.first(level.length);
-        let inside = listed.iter().filter(|entry| {
-            entry.length >= level.length && entry.first.first(level.length) == first
-        });
+    let listed_in = |length: u8| {
+        let first = address.first(length);
+        let inside = listed
+            .iter()
+            .filter(|entry| entry.length >= length && entry.first.first(length) == first);
         inside.fold((0, 0.0), |(count, mass), entry| (count + 1, mass + entry.mass))
-    });
-    let climb = |mut rate: f64| {
-        A::LEVELS.iter().zip(inside).fold(rate, |_, (level, (_, mass))| {
-            rate *= level.share.of(ratio(mass, A::size(level.length), rate));
-            rate
-        })
     };
+    let inside = A::LEVELS.map(|level| listed_in(level.length));
+    // As when the model was made: narrow levels are announced or not, of wide ones a part may be.
+    let known = !groups.systems.is_empty();
+    let sizes = A::LEVELS.map(|level| {
+        let size = A::size(level.length);
+        match Prefix::new(nearby.address(), level.length) {
+            Some(prefix) if known && level.length < A::CELL => {
+                (size * announced(nearby, prefix)).max(A::SMALLEST)
+            }
+            _ => size,
+        }
+    });
+    let levels = || A::LEVELS.iter().zip(inside).zip(sizes);
 
     let number = subject.record.asn;
-    let system = number.and_then(|number| groups.system(number));
-    let system_lift = system.map_or(0.0, |system| system.lift);
-    let (mut low, mut high) = (-40.0_f64, 40.0_f64);
-    for _ in 0..60 {
-        let middle = f64::midpoint(low, high);
-        if (climb(groups.base * middle.exp()) / groups.base).ln() < sum {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    let network = f64::midpoint(low, high);
     let name = number.map_or_else(|| "networks nobody announces".to_owned(), |n| format!("AS{n}"));
     let mut lifts = Vec::new();
-    if system.is_some() {
-        let text = format!("{name} is {} the average of what is announced", times(system_lift));
-        lifts.push(Lift { name: "asn", adds: system_lift, text });
-        let text = format!("its announced network is {} {name}", times(network - system_lift));
-        lifts.push(Lift { name: "network", adds: network - system_lift, text });
+    let mut rate = groups.base;
+    if let Some(system) = number.and_then(|number| groups.system(number)) {
+        rate *= system.lift.exp();
+        let text = format!("{name} is {} the average of what is announced", times(system.lift));
+        lifts.push(Lift { name: "asn", adds: system.lift, text });
+        let size = A::size(announced_network.len()).max(A::SMALLEST);
+        let network = ratio(listed_in(announced_network.len()).1, size, rate);
+        rate *= network;
+        let text = format!("{announced_network} is {} {name}", times(network.ln()));
+        lifts.push(Lift { name: "network", adds: network.ln(), text });
     } else {
-        let text = format!("nothing is listed in {name}: {} the average", times(network));
-        lifts.push(Lift { name: "asn", adds: network, text });
+        // Nothing is kept of systems without listings: their lift is what is left of Σ.
+        let climb = |mut rate: f64| {
+            levels().fold(rate, |_, ((level, (_, mass)), size)| {
+                rate *= level.share.of(ratio(mass, size, rate));
+                rate
+            })
+        };
+        let (mut low, mut high) = (-40.0_f64, 40.0_f64);
+        for _ in 0..60 {
+            let middle = f64::midpoint(low, high);
+            if (climb(groups.base * middle.exp()) / groups.base).ln() < sum {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        let lift = f64::midpoint(low, high);
+        rate *= lift.exp();
+        let text = format!("nothing is listed in {name}: {} the average", times(lift));
+        lifts.push(Lift { name: "asn", adds: lift, text });
     }
 
-    let mut rate = groups.base * network.exp();
-    let mut above = "its announced network";
-    for (level, (count, mass)) in A::LEVELS.iter().zip(inside) {
-        let ratio = ratio(mass, A::size(level.length), rate);
+    let mut above = if lifts.len() > 1 { announced_network.to_string() } else { name };
+    for ((level, (count, mass)), size) in levels() {
+        let ratio = ratio(mass, size, rate);
         let raised = level.share.of(ratio);
         let text = match count {
             0 => format!("nothing is listed in its {}", level.name),
@@ -222,7 +265,7 @@ fn chain<A: Numbered>(
             }
         };
         rate *= raised;
-        above = A::owner(level.length);
+        A::owner(level.length).clone_into(&mut above);
         match lifts.last_mut() {
             // Once nothing is listed, nothing is listed closer by.
             Some(last) if count == 0 && last.text.starts_with("nothing is listed in its") => {
@@ -269,18 +312,7 @@ impl Numbered for u128 {
 }
 
 fn past_text(subject: &Subject<'_>) -> String {
-    let spells = subject.past.spells;
-    let again = match spells {
-        0 | 1 => String::new(),
-        16 => ", for the 16th time or more".to_owned(),
-        2 => ", for the second time".to_owned(),
-        3 => ", for the third time".to_owned(),
-        n => format!(", for the {n}th time"),
-    };
-    if subject.state == State::Active {
-        return format!("in a feed now{again}");
-    }
-    let often = match spells {
+    let often = match subject.past.spells {
         0 | 1 => String::new(),
         16 => ", after being listed 16 times or more".to_owned(),
         n => format!(", after being listed {n} times"),
@@ -317,7 +349,14 @@ fn listing_text(model: &RiskModel, subject: &Subject<'_>, nearby: Option<&dyn Ne
         unconfirmed if unconfirmed > 1.0 => format!(", unconfirmed for {}", days(unconfirmed)),
         _ => String::new(),
     };
-    format!("{who}{when}{stale}")
+    let again = match subject.past.spells {
+        0 | 1 => String::new(),
+        16 => ", for the 16th time or more".to_owned(),
+        2 => ", for the second time".to_owned(),
+        3 => ", for the third time".to_owned(),
+        n => format!(", for the {n}th time"),
+    };
+    format!("{who}{when}{again}{stale}")
 }
 
 fn days(days: f64) -> String {

@@ -73,6 +73,10 @@ impl Nearby for Around<'_> {
         let v6 = self.0.v6.iter().map(|(prefix, listings)| (Prefix::V6(*prefix), listings));
         v4.chain(v6).filter(|n| inside(n.0)).for_each(|(prefix, listings)| visit(prefix, listings));
     }
+
+    fn system(&self, address: IpAddr) -> Option<u32> {
+        geo().lookup(address).asn
+    }
 }
 
 const fn old(feed: u32) -> Interval {
@@ -94,7 +98,7 @@ fn feeds() -> Vec<FeedFacts> {
         .into()
 }
 
-/// Three systems with a /8 each, 11/8 to 13/8, and IPv6 space of the first.
+/// Three systems with a /8 each, 11/8 to 13/8, and IPv6 space of the first; one with a /20.
 fn geo() -> GeoTable {
     let mut geo = GeoTable::default();
     for (number, asn) in (1_u32..).zip([64496, 64497, 64498]) {
@@ -102,8 +106,9 @@ fn geo() -> GeoTable {
         geo.v4_starts.push((10 + number) << 24);
         geo.v4_records.push(number);
     }
-    geo.v4_starts.push(14 << 24);
-    geo.v4_records.push(0);
+    geo.records.push(GeoRecord { asn: Some(64499), ..GeoRecord::default() });
+    geo.v4_starts.extend([14 << 24, 20 << 24, 20 << 24 | 0x1000]);
+    geo.v4_records.extend([0, 4, 0]);
     geo.v6_starts.extend([0x2a00_u128 << 112, 0x2a01_u128 << 112]);
     geo.v6_records.extend([1, 0]);
     geo
@@ -235,6 +240,37 @@ fn a_hundred_thousand_random_addresses_soften_nothing_much() {
     flooded.v4.sort_by_key(|network| network.0);
     flooded.v4.dedup_by_key(|network| network.0);
     check_flood(&world, &flooded, |_| false);
+}
+
+#[test]
+fn a_lift_is_told_against_what_is_announced() {
+    let mut world = usual();
+    (0..8).for_each(|host| world.list(20 << 24 | host << 8, 32, &[old(0)]));
+    let model = learn(&world);
+    let address = 20_u32 << 24 | 0x0f33;
+    let subject = Subject {
+        neighbourhood: around(&model, address),
+        record: geo().lookup(IpAddr::from(address.to_be_bytes())),
+        ..Subject::default()
+    };
+    let nearby = Around(&world, IpAddr::from(address.to_be_bytes()));
+    let terms = model.explain(&subject, Some(&nearby));
+    let adds = |name| {
+        let place = terms.iter().position(|term| term.name == name).unwrap();
+        let risk = |terms: &[Term]| -terms.iter().map(|t| t.contribution).sum::<f64>() / 100.0;
+        let logit = |risk: f64| (risk / (1.0 - risk)).ln() / SLOPE;
+        logit(risk(&terms[..=place])) - logit(risk(&terms[..place]))
+    };
+    // The nobody's addresses in its /16, sixteen times as many, are nothing in its favour.
+    let rate = model.groups4.base * model.groups4.system(64499).unwrap().lift.exp();
+    let network = chain::ratio(8.0, 4096.0, rate);
+    let wide = chain::ratio(8.0, 4096.0, rate * network);
+    // Half a step is lost to rounding.
+    assert!((adds("network") - network.ln()).abs() < 0.5 / STEPS, "{terms:?}");
+    assert!((adds("/16") - wide.ln() / 2.0).abs() < 0.5 / STEPS, "{terms:?}");
+    let text = |name| &terms.iter().find(|term| term.name == name).unwrap().text;
+    assert!(text("/16").starts_with("its /16 has 8 listed networks: "));
+    assert_eq!(text("/24"), "nothing is listed in its /24");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::node::{Builder, Lines, is_node};
 use super::{BLOCKS, Words, blocks};
 use crate::error::Result;
 use crate::snapshot::flatten::Ranges;
+use crate::snapshot::lanes::LANES;
 
 /// The directory, and the lines of its nodes.
 pub(super) fn build(ranges: &Ranges<u32>) -> Result<(Vec<u32>, Vec<Line>)> {
@@ -43,5 +44,18 @@ impl Flat<'_> {
     pub(super) fn lookup(self, address: u32) -> u32 {
         let value = self.enter(address);
         if is_node(value) { self.lines.follow(value, address as u16) } else { value }
+    }
+
+    pub(super) fn lookup_lanes(self, addresses: &[u32; LANES], values: &mut [u32; LANES]) {
+        for (value, address) in values.iter_mut().zip(addresses) {
+            *value = self.enter(*address);
+        }
+        let mut leaves = [0; LANES];
+        for ((leaf, value), address) in leaves.iter_mut().zip(&*values).zip(addresses) {
+            *leaf = self.lines.leaf(*value, *address as u16);
+        }
+        for ((value, leaf), address) in values.iter_mut().zip(&leaves).zip(addresses) {
+            *value = self.lines.value(*value, *leaf, *address as u16);
+        }
     }
 }

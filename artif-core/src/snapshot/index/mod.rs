@@ -25,6 +25,7 @@ use self::node::Lines;
 use self::v6::V6;
 use super::flatten::{Bits, Ranges};
 use super::format::{Section, Sections, Writer};
+use super::lanes::{LANES, Lanes};
 use crate::error::Result;
 
 const BLOCKS: usize = 1 << 16;
@@ -135,6 +136,11 @@ enum Places4 {
     Compact { directory: usize, starts: Range<usize>, values: usize },
 }
 
+enum V4<'a> {
+    Flat(Flat<'a>),
+    Compact(Compact<'a>),
+}
+
 impl Index {
     /// `None` where the sections are not there or not of the right shape.
     pub(crate) fn open(sections: &Sections) -> Option<Self> {
@@ -179,25 +185,50 @@ impl Index {
         V6 { directory: words(file, self.directory6), lines: lines(file, self.lines6) }
     }
 
-    /// The record of an IPv4 address.
     #[inline]
-    pub(crate) fn lookup4(&self, file: &[u8], address: u32) -> u32 {
+    fn v4<'a>(&self, file: &'a [u8]) -> V4<'a> {
         match &self.v4 {
-            Places4::Flat { directory, lines } => {
-                let flat =
-                    Flat { directory: words(file, *directory), lines: self::lines(file, *lines) };
-                flat.lookup(address)
-            }
+            Places4::Flat { directory, lines } => V4::Flat(Flat {
+                directory: words(file, *directory),
+                lines: self::lines(file, *lines),
+            }),
             Places4::Compact { directory, starts, values } => {
                 let starts = file.get(starts.clone()).unwrap_or_default();
-                let compact = Compact {
+                V4::Compact(Compact {
                     directory: words(file, *directory),
                     starts: FromBytes::ref_from_bytes(starts).unwrap_or_default(),
                     values: words(file, *values),
-                };
-                compact.lookup(address)
+                })
             }
         }
+    }
+
+    /// The record of an IPv4 address.
+    #[inline]
+    pub(crate) fn lookup4(&self, file: &[u8], address: u32) -> u32 {
+        match self.v4(file) {
+            V4::Flat(flat) => flat.lookup(address),
+            V4::Compact(compact) => compact.lookup(address),
+        }
+    }
+
+    /// The records of many addresses; what a bad file gives for lanes without one is of no use.
+    pub(crate) fn lookup_lanes(&self, file: &[u8], lanes: &Lanes) -> [u32; LANES] {
+        let mut values = [0; LANES];
+        if lanes.has_v4() {
+            match self.v4(file) {
+                V4::Flat(flat) => flat.lookup_lanes(&lanes.v4, &mut values),
+                V4::Compact(compact) => {
+                    for (value, address) in values.iter_mut().zip(&lanes.v4) {
+                        *value = compact.lookup(*address);
+                    }
+                }
+            }
+        }
+        if lanes.is_v6 != 0 {
+            self.v6(file).lookup_lanes(&lanes.v6, lanes.is_v6, &mut values);
+        }
+        values
     }
 
     /// The record of an IPv6 address.

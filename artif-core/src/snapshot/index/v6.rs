@@ -5,6 +5,7 @@ use super::node::{Builder, Lines, is_node};
 use super::{BLOCKS, Words, blocks};
 use crate::error::Result;
 use crate::snapshot::flatten::Ranges;
+use crate::snapshot::lanes::LANES;
 
 /// The directory, and the lines of its nodes.
 pub(super) fn build(ranges: &Ranges<u128>) -> Result<(Vec<u32>, Vec<Line>)> {
@@ -100,5 +101,32 @@ impl V6<'_> {
             digits <<= 16;
         }
         value
+    }
+
+    /// Values for the lanes in `which`; those of the others stay, and are no nodes.
+    pub(super) fn lookup_lanes(
+        self,
+        addresses: &[u128; LANES],
+        which: u64,
+        values: &mut [u32; LANES],
+    ) {
+        for (lane, (value, address)) in values.iter_mut().zip(addresses).enumerate() {
+            if which >> lane & 1 == 1 {
+                *value = self.enter(*address);
+            }
+        }
+        let mut leaves = [0; LANES];
+        for shift in (0..=96).rev().step_by(16) {
+            if !values.iter().any(|value| is_node(*value)) {
+                return;
+            }
+            let digit = |address: &u128| (address >> shift) as u16;
+            for ((leaf, value), address) in leaves.iter_mut().zip(&*values).zip(addresses) {
+                *leaf = self.lines.leaf(*value, digit(address));
+            }
+            for ((value, leaf), address) in values.iter_mut().zip(&leaves).zip(addresses) {
+                *value = self.lines.value(*value, *leaf, digit(address));
+            }
+        }
     }
 }
