@@ -10,7 +10,7 @@ use artif_core::{Engine, RefreshOptions, ReputationEngine};
 
 // `tests/examples.rs` calls it, too.
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
-    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data");
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
 
     // `.data("/var/lib/artif")` in place of `.in_memory()` keeps what was learned, and lets other
     // processes answer from the same folder. Without `.catalogue(…)` the built-in feeds are used.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import artif
 
-SAMPLES = Path(__file__).parent / "data"
+SAMPLES = Path(__file__).parents[1] / "artif-core" / "samples"
 BAD = "22.66.6.66"
 """Listed by four of the sample feeds."""
 GOOD = "22.201.0.1"

@@ -50,7 +50,7 @@ fn small(dir: &Path) {
 
 fn with_systems() -> Config {
     let mut config = Config::default();
-    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data");
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
     config.geo.asn = Some(samples.join("sample-asn.mmdb"));
     config
 }

@@ -350,6 +350,31 @@ fn scorers_are_judged_by_the_next_day() {
 }
 
 #[test]
+fn the_table_of_feeds_fits_the_terminal() {
+    let folder = Folder::new();
+    let columns = |width: &str| -> (Vec<String>, usize) {
+        let ended = folder.run_in(&[("COLUMNS", width)], &["feeds", "list", "--table", "--all"]);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        let lines: Vec<_> = ended.stdout.lines().collect();
+        assert_eq!(lines.len(), 105, "the built-in catalogue and a head");
+        let head = lines[0].split_whitespace().map(str::to_owned).collect();
+        (head, lines.iter().map(|line| line.chars().count()).max().unwrap())
+    };
+    let (narrow, longest) = columns("80");
+    assert!(longest <= 80 && narrow.contains(&"categories".to_owned()), "{longest} {narrow:?}");
+    let (wide, longest) = columns("120");
+    assert!(longest <= 120 && wide.len() > narrow.len(), "{longest} {wide:?}");
+    for name in ["level", "conf", "role", "every", "sold", "format"] {
+        assert!(wide.contains(&name.to_owned()), "{name}: {wide:?}");
+    }
+    // Where nobody looks, nothing is left out.
+    let (all, _) = columns("");
+    assert_eq!(all.len(), 15, "{all:?}");
+    assert!(all.ends_with(&["licence".to_owned(), "url".to_owned()]), "{all:?}");
+    assert_eq!(columns("5").0, ["feed"]);
+}
+
+#[test]
 fn beside_a_running_owner() {
     let folder = Folder::at_day3();
     folder.configure(3);
@@ -468,8 +493,7 @@ fn ctrl_c_stops_a_refresh() {
     let refresh = folder.spawn(&["refresh"]);
     // Once it is connected it waits for an answer that never comes.
     let connection = listener.accept().unwrap();
-    let pid = refresh.pid().to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    refresh.signal("INT");
     let ended = refresh.finish();
     assert_eq!((ended.code, ended.stderr.as_str()), (130, "error: cancelled\n"));
     drop(connection);

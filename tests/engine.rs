@@ -358,3 +358,17 @@ fn the_seed_form_is_the_documented_one() {
          \"blacklists\": \"\", \"type\": \"\", \"historical\": false, \"verdict\": \"No action needed\"}"
     );
 }
+
+#[test]
+fn debug_output_is_short() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = catalogue(dir.path(), &[("a", "93.184.216.34\n")]);
+    let engine = Engine::builder().data(dir.path().join("data")).catalogue(path).build().unwrap();
+    refresh(&engine);
+    let reader = Reader::open(dir.path().join("data")).unwrap();
+    for text in [format!("{engine:?}"), format!("{reader:?}")] {
+        assert!(text.contains("snapshot: 1") && text.len() < 300, "{text}");
+    }
+    let memory = Engine::in_memory().unwrap();
+    assert!(format!("{memory:?}").len() < 300, "nor where all of it is in memory");
+}

@@ -6,9 +6,12 @@ mod support;
 
 use std::io::Write as _;
 use std::net::{IpAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use artif_core::{Config, Engine, Feed, Outcome, RefreshReport, ReputationEngine};
+use artif_core::{
+    Config, Engine, Feed, Outcome, RefreshEvent, RefreshOptions, RefreshReport, ReputationEngine,
+};
 use support::http_server::{Connection, Server, answer, path_of, say, say_for_ever};
 use support::refresh;
 
@@ -151,7 +154,7 @@ fn a_stall_before_and_within_the_answer() {
 }
 
 #[test]
-fn an_endless_document() {
+fn an_endless_body() {
     let reason = World::new().fails(|_, to| {
         begin(to);
         say_for_ever(to, MORE.repeat(100));
@@ -160,7 +163,7 @@ fn an_endless_document() {
 }
 
 #[test]
-fn bombs() {
+fn a_decompression_bomb() {
     let world = World::new();
     let zeros = vec![b'1'; 32 << 20];
     for (head, bomb) in [
@@ -198,7 +201,7 @@ fn a_redirect_loop() {
 }
 
 #[test]
-fn redirects_into_the_machine_and_its_cloud() {
+fn a_redirect_to_169_254_169_254_and_others_into_the_machine() {
     let world = World::new();
     for target in [
         "http://169.254.169.254/latest/meta-data/iam/security-credentials/",
@@ -213,33 +216,60 @@ fn redirects_into_the_machine_and_its_cloud() {
     }
 }
 
-#[test]
-fn pages_and_other_things_in_place_of_the_list() {
+fn refuses(cases: &[(&str, &str, &str)]) {
     let world = World::new();
-    let page = "<!DOCTYPE html><html><body>Please log in</body></html>";
-    for (head, body, expected) in [
-        ("200 OK\nContent-Type: text/html", page, "it is an HTML page"),
-        ("200 OK\nContent-Type: text/plain", page, "it is an HTML page"),
-        ("200 OK\nContent-Type: application/json", "{\"error\": \"quota\"}", "lists nothing"),
-        ("200 OK\nContent-Type: image/png", "\u{89}PNG\r\n\u{1a}\n\0\0\0", "lists nothing"),
-        ("200 OK", "", "lists nothing"),
-        ("204 No Content", "", "lists nothing"),
-    ] {
+    for (head, body, expected) in cases {
         let response = answer(head, body);
         assert_says(&world.fails(move |_, to| say(to, &response)), expected);
     }
 }
 
+const PAGE: &str = "<!DOCTYPE html><html><body>Please log in</body></html>";
+
 #[test]
-fn documents_that_break_off() {
+fn html_with_200() {
+    refuses(&[
+        ("200 OK\nContent-Type: text/html", PAGE, "it is an HTML page"),
+        ("200 OK", PAGE, "it is an HTML page"),
+    ]);
+}
+
+/// Many publishers send lists as something they are not, so the content decides: a right one is
+/// taken whatever it is called, a wrong one refused though it be called a list.
+#[test]
+fn a_wrong_content_type() {
+    refuses(&[
+        ("200 OK\nContent-Type: text/plain", PAGE, "it is an HTML page"),
+        ("200 OK\nContent-Type: application/json", "{\"error\": \"quota\"}", "lists nothing"),
+        ("200 OK\nContent-Type: image/png", "\u{89}PNG\r\n\u{1a}\n\0\0\0", "lists nothing"),
+    ]);
     let world = World::new();
-    let reason = world.fails(|_, to| {
+    let content = format!("{GOOD}{MORE}");
+    let response = answer("200 OK\nContent-Type: text/html; charset=utf-8", content);
+    world.behave(move |_, to| say(to, &response));
+    assert_eq!(refresh(&world.engine).count(Outcome::Loaded), 1);
+    assert!(world.known() && !world.engine.status().problems.join("\n").contains("feed list"));
+}
+
+#[test]
+fn an_empty_200_and_204() {
+    refuses(&[("200 OK", "", "lists nothing"), ("204 No Content", "", "lists nothing")]);
+}
+
+#[test]
+fn a_truncated_chunked_body() {
+    let reason = World::new().fails(|_, to| {
         say(
             to,
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n198.41.0.4\n\r\n40\r\n198",
         );
     });
     assert_says(&reason, "broken off after 14 bytes");
+}
+
+#[test]
+fn other_documents_that_break_off() {
+    let world = World::new();
     let reason = world.fails(|_, to| {
         say(to, format!("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{MORE}"));
     });
@@ -250,7 +280,7 @@ fn documents_that_break_off() {
 }
 
 #[test]
-fn servers_that_want_to_be_left_alone() {
+fn too_many_requests_and_unavailable_with_retry_after() {
     let world = World::new();
     for status in ["429 Too Many Requests", "503 Service Unavailable"] {
         let response = answer(&format!("{status}\nRetry-After: 7200"), "");
@@ -284,7 +314,7 @@ fn errors_of_every_status() {
 }
 
 #[test]
-fn unchanged_says_the_server_though_it_changed() {
+fn not_modified_with_changed_content() {
     let world = World::new();
     // 304 with a body: what it says is believed, the body is no news.
     world.behave(|head, to| {
@@ -294,6 +324,7 @@ fn unchanged_says_the_server_though_it_changed() {
     let report = refresh(&world.engine);
     assert_eq!(report.count(Outcome::Unchanged), 1, "{report:?}");
     assert!(world.known() && !world.engine.check("198.41.0.4".parse().unwrap()).is_active());
+    assert!(!world.engine.status().problems.join("\n").contains("feed list"));
     world.behave(|_, to| say(to, "HTTP/1.1 304 Not Modified\r\n\r\n"));
     // To one that was not asked so, 304 is an error: the next good answer is taken.
     let forced = world.engine.accept_feed(&"list".parse().unwrap()).unwrap();
@@ -301,7 +332,7 @@ fn unchanged_says_the_server_though_it_changed() {
 }
 
 #[test]
-fn tags_that_flap() {
+fn etags_that_flap() {
     let world = World::new();
     let count = Mutex::new(0);
     world.behave(move |_, to| {
@@ -313,7 +344,8 @@ fn tags_that_flap() {
     for _ in 0..3 {
         let report = refresh(&world.engine);
         assert_eq!(report.count(Outcome::Unchanged), 1, "{report:?}");
-        assert!(!report.published);
+        assert!(!report.published && world.known());
+        assert!(!world.engine.status().problems.join("\n").contains("feed list"));
     }
     let asked = world.server.requests().pop().unwrap();
     assert!(asked.contains("\"t2\""), "the newest tag is asked with: {asked}");
@@ -374,15 +406,91 @@ fn a_passing_error_is_not_seen() {
 }
 
 #[test]
-fn over_ipv6_only() {
-    let Ok(server) = Server::start_on("::1", |_, to| say(to, answer("200 OK", GOOD))) else {
+fn ipv6_only() {
+    if TcpListener::bind(("::1", 0)).is_err() {
         // Containers often have none.
         return support::skipped("no IPv6 on the loopback interface");
+    }
+    let world = World::with(
+        |behaviour| Server::start_on("::1", behaviour).unwrap(),
+        |server| server.url("/list.txt"),
+        "",
+    );
+    let reason = world.fails(|_, to| say(to, answer("503 Service Unavailable", "")));
+    assert_says(&reason, "503 Service Unavailable");
+}
+
+/// Cancelled while one feed is in and another still comes: each is whole, the answers are those of
+/// before, and the next refresh goes on from there.
+#[test]
+fn a_cancelled_refresh_leaves_nothing_half_done() {
+    let second = Arc::new(Mutex::new(good()));
+    let behaviour = Arc::clone(&second);
+    let server = Server::start(move |head, to| {
+        if path_of(head) == "/first" {
+            return say(to, answer("200 OK", format!("{GOOD}{MORE}")));
+        }
+        let behaviour = Arc::clone(&*behaviour.lock().unwrap());
+        behaviour(head, to);
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let open = || {
+        let feeds = ["second", "first"].map(|id| Feed::new(id, &server.url(&format!("/{id}"))));
+        let mut builder = Engine::builder().data(dir.path());
+        for feed in feeds {
+            builder = builder.feed(feed.unwrap());
+        }
+        builder.build().unwrap()
     };
-    let feed = Feed::new("list", &server.url("/")).unwrap();
-    let engine = Engine::builder().in_memory().feed(feed).build().unwrap();
-    assert_eq!(refresh(&engine).count(Outcome::Loaded), 1);
-    assert!(engine.check(KNOWN.parse().unwrap()).is_active());
+    let engine = open();
+    engine.refresh(&RefreshOptions::default().feed("second".parse().unwrap())).unwrap();
+    let before = engine.status();
+    assert_eq!(before.snapshot.counts.active, 2);
+
+    // Half a document of other addresses, and then nothing more.
+    *second.lock().unwrap() = Arc::new(|_, to| {
+        say(to, "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
+        say(to, "198.41.0.5\n".repeat(20_000));
+        to.hang();
+    });
+    let cancel = Arc::new(AtomicBool::new(false));
+    let (first_in, second_coming) = (AtomicBool::new(false), AtomicBool::new(false));
+    let set = Arc::clone(&cancel);
+    let options = RefreshOptions::default().cancel(cancel).progress(move |event| {
+        match event {
+            RefreshEvent::Feed(report) if report.feed.as_str() == "first" => {
+                first_in.store(true, Ordering::Relaxed);
+            }
+            RefreshEvent::Received { feed, .. } if feed.as_str() == "second" => {
+                second_coming.store(true, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+        let both = first_in.load(Ordering::Relaxed) && second_coming.load(Ordering::Relaxed);
+        set.fetch_or(both, Ordering::Relaxed);
+    });
+    let error = engine.refresh(&options).unwrap_err();
+    assert_eq!(error.code(), "ARTIF_CANCELLED");
+    let known = |engine: &Engine, ip: &str| engine.check(ip.parse().unwrap()).is_active();
+    let holds = |engine: &Engine| {
+        assert_eq!(engine.status().snapshot.id, before.snapshot.id, "nothing is published");
+        assert!(
+            known(engine, KNOWN) && !known(engine, "198.41.0.4") && !known(engine, "198.41.0.5")
+        );
+        let feeds = engine.status().feeds;
+        let count = |id: &str| feeds.iter().find(|feed| feed.id == id).unwrap().count;
+        assert_eq!((count("first"), count("second")), (3, 2), "each whole, old or new");
+    };
+    holds(&engine);
+    // The same after a restart, and what was taken in comes with the next refresh.
+    drop(engine);
+    let engine = open();
+    holds(&engine);
+    *second.lock().unwrap() = good();
+    let report = refresh(&engine);
+    assert_eq!((report.count(Outcome::Unchanged), report.published), (2, true), "{report:?}");
+    assert!(known(&engine, "198.41.0.4"));
+    assert_eq!(engine.status().snapshot.counts.active, 3);
 }
 
 mod secrets {
@@ -470,7 +578,7 @@ mod tls {
     }
 
     #[test]
-    fn a_configured_authority_and_then_an_unknown_one() {
+    fn with_an_unknown_authority_after_a_configured_one() {
         let (config, pem) = certificate();
         let dir = tempfile::tempdir().unwrap();
         let ca_file = dir.path().join("ca.pem");

@@ -20,7 +20,7 @@ use support::{clock, time};
 const KNOWN: &str = "22.10.1.1";
 
 fn sample(name: &str) -> Vec<u8> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/samples");
     std::fs::read(Path::new(folder).join(name)).unwrap()
 }
 
@@ -435,4 +435,49 @@ fn the_schedule_looks_for_updates() {
     let told: Vec<_> = (0..3).map(|_| next()).collect();
     assert_eq!(told, ["asn Failed", "1 feeds", "until 2026-08-06 06:30:00 UTC"]);
     refresher.join();
+}
+
+/// Lists of autonomous systems stand for the networks that those announce.
+#[test]
+fn a_feed_of_autonomous_systems() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().display();
+    std::fs::write(dir.path().join("drop.json"), "{\"asn\":64496}\n{\"asn\":65000000}\n").unwrap();
+    let open = |geo: &str| {
+        let text = format!(
+            "{geo}\n[[feed]]\nid = 'drop'\nurl = 'file:{at}/drop.json'\nscope = 'as'\n\
+             format = {{ type = 'ndjson', path = 'asn' }}\n"
+        );
+        let builder = Engine::builder().config(Config::from_toml(&text).unwrap());
+        builder.data(dir.path().join("data")).build().unwrap()
+    };
+    let refresh = |engine: &Engine| engine.refresh(&RefreshOptions::default()).unwrap();
+    let active = |engine: &Engine, ip: &str| engine.check(ip.parse().unwrap()).is_active();
+
+    let engine = open("");
+    let report = refresh(&engine);
+    let error = report.feeds[0].error.as_ref().unwrap();
+    assert!(error.contains("there is no ASN database to find their networks in"), "{error}");
+    assert!(engine.status().problems.join("\n").contains("no ASN database to find"));
+    drop(engine);
+
+    std::fs::write(dir.path().join("asn.mmdb"), sample("sample-asn.mmdb")).unwrap();
+    let engine = open(&format!("[geo]\nasn = '{at}/asn.mmdb'"));
+    let report = refresh(&engine);
+    assert_eq!(report.count(Outcome::Loaded), 1, "{report:?}");
+    assert!(report.feeds[0].commit.unwrap().added > 0);
+    assert!(active(&engine, KNOWN) && !active(&engine, "22.66.6.66"));
+    let explained = engine.explain(KNOWN.parse().unwrap());
+    assert!(explained.to_text().contains("drop"), "{}", explained.to_text());
+    assert_eq!(refresh(&engine).count(Outcome::Unchanged), 1);
+
+    // Another database: the same list is looked up anew. Another list: other networks.
+    std::fs::write(dir.path().join("asn.mmdb"), another(&sample("sample-asn.mmdb"))).unwrap();
+    let report = refresh(&engine);
+    assert_eq!(report.count(Outcome::Loaded), 1, "{report:?}");
+    let commit = report.feeds[0].commit.unwrap();
+    assert_eq!((commit.added, commit.ended), (0, 0));
+    std::fs::write(dir.path().join("drop.json"), "{\"asn\":64666}\n").unwrap();
+    refresh(&engine);
+    assert!(!active(&engine, KNOWN) && active(&engine, "22.66.6.66"));
 }

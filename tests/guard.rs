@@ -220,3 +220,53 @@ fn a_dry_run_says_what_would_change_and_writes_nothing() {
     assert_eq!(engine.status().snapshot, snapshot);
     assert!(!engine.status().problems.join("\n").contains("mine"));
 }
+
+/// An engine at this moment, whose `[[feed]]` has these keys besides.
+fn at(world: &World, moment: &str, keys: &str) -> Engine {
+    let list = world.dir.path().join("list.txt");
+    let text = format!("[[feed]]\nid = 'mine'\nurl = 'file:{}'\n{keys}", list.display());
+    let config = artif_core::Config::from_toml(&text).unwrap();
+    let builder = Engine::builder().config(config).data(world.data());
+    builder.clock(support::clock(moment)).build().unwrap()
+}
+
+#[test]
+fn a_feed_that_is_gone_for_long_no_longer_counts_until_it_is_back() {
+    let world = World::new(&list(3));
+    let path = world.dir.path().join("list.txt");
+    let day = |moment: &str, keys: &str| -> (bool, String) {
+        let engine = at(&world, moment, keys);
+        refresh(&engine);
+        let reader = artif_core::Reader::open(world.data()).unwrap();
+        assert_eq!(first_answers(&engine), reader.check(IpAddr::from([93, 0, 0, 0])).is_active());
+        (first_answers(&engine), engine.status().problems.join("\n"))
+    };
+    assert!(day("2026-01-01T00:00:00Z", "").0);
+    std::fs::remove_file(&path).unwrap();
+    let (answers, problems) = day("2026-03-31T00:00:00Z", "");
+    assert!(answers && problems.contains("mine is stale") && !problems.contains("counts"));
+    let (answers, problems) = day("2026-04-02T00:00:00Z", "");
+    assert!(!answers && problems.contains("feed mine no longer counts"), "{problems}");
+    // Its own patience, either way.
+    assert!(day("2026-04-02T00:00:00Z", "guard = { max_age = '100d' }").0);
+    assert!(!day("2026-04-02T00:00:00Z", "guard = { max_age = '1d' }").0);
+    assert!(!day("2026-04-12T00:00:00Z", "guard = { max_age = '100d' }").0);
+    // Back with what it listed before: that nothing is new in it is enough.
+    world.write(&list(3));
+    let engine = at(&world, "2026-04-12T00:00:00Z", "");
+    assert_eq!(refresh(&engine).count(Outcome::Unchanged), 1);
+    assert!(first_answers(&engine) && !engine.status().problems.join("\n").contains("mine"));
+}
+
+#[test]
+fn a_feed_has_floors_of_its_own() {
+    let world = World::new("93.0.0.0/12\n94.0.0.1\n2a00::/24\n");
+    let engine = at(&world, "2026-01-01T00:00:00Z", "");
+    assert_eq!(refresh(&engine).feeds[0].commit.unwrap().added, 3);
+    drop(engine);
+    let engine = at(&world, "2026-01-02T00:00:00Z", "guard = { v4_floor = 16, v6_floor = 32 }");
+    let report = refresh(&engine);
+    assert_eq!(report.count(Outcome::Loaded), 1, "another way to read the same bytes");
+    assert_eq!(report.feeds[0].parse.as_ref().unwrap().too_wide, 2);
+    assert!(!first_answers(&engine) && engine.check(IpAddr::from([94, 0, 0, 1])).is_active());
+}

@@ -316,3 +316,40 @@ fn warninglists_are_fetched_at_their_interval_too() {
     assert_eq!(reports[0].warninglists.len(), 1);
     assert!(capped(&world));
 }
+
+#[test]
+fn lists_put_into_the_folder_of_warninglists_are_noticed() {
+    let lists = tempfile::tempdir().unwrap();
+    let write = |name: &str, entry: &str| {
+        let text = format!(
+            r#"{{"name": "{name}", "type": "cidr", "version": 1,
+                "matching_attributes": ["ip-src"], "list": ["{entry}"]}}"#
+        );
+        std::fs::write(lists.path().join(format!("{name}.json")), text).unwrap();
+    };
+    write("public-dns-a", "93.184.216.1/32");
+    let mut config = Config::default();
+    config.warninglists.source = Some(lists.path().to_str().unwrap().to_owned());
+    let mut world = World::with(config);
+    let named = |world: &World| -> Vec<String> {
+        let answer = world.engine().check("93.184.216.34".parse().unwrap());
+        answer.warninglists().map(|list| list.name.clone()).collect()
+    };
+    world.start();
+    assert!(named(&world).is_empty());
+
+    // While it runs, and though nothing else is due.
+    write("public-dns-b", "93.184.216.34/32");
+    let (reports, _) = world.at("2026-08-05T06:10:00Z");
+    assert_eq!(reports[0].warninglists.len(), 1);
+    assert_eq!(named(&world), ["public-dns-b"]);
+    assert_eq!(world.engine().warninglists().len(), 2);
+
+    std::fs::remove_file(lists.path().join("public-dns-b.json")).unwrap();
+    world.at("2026-08-05T07:00:00Z");
+    assert!(named(&world).is_empty());
+    // Emptied by an accident, or not mounted: nothing is unlearnt.
+    std::fs::remove_file(lists.path().join("public-dns-a.json")).unwrap();
+    world.at("2026-08-05T08:00:00Z");
+    assert_eq!(world.engine().warninglists().len(), 1);
+}

@@ -338,3 +338,28 @@ fn junk_in_real_feeds_is_never_dangerous() {
     println!("behind a VPN, of a sample: {dangerous} dangerous, {named} named");
     assert!(dangerous > 100 && named >= dangerous);
 }
+
+/// Each resolver built in is on the project's lists of resolvers, or beside one that is.
+#[test]
+fn built_in_resolvers_are_confirmed_by_the_full_lists() {
+    let Some(corpus) = corpus() else { return };
+    let read = |path: &Path| -> Vec<IpAddr> {
+        let document: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let entries = document["list"].as_array().unwrap().iter();
+        entries.map(|entry| entry.as_str().unwrap().parse().unwrap()).collect()
+    };
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/warninglist/public-dns.json");
+    let mut known = BTreeSet::new();
+    for name in ["public-dns-v4", "public-dns-v6"] {
+        known.extend(read(&corpus.join("warninglists").join(format!("{name}.json"))));
+    }
+    let around = |ip: IpAddr| Prefix::new(ip, if ip.is_ipv4() { 24 } else { 48 }).unwrap();
+    let built_in = read(&built_in);
+    let confirmed: Vec<Prefix> =
+        built_in.iter().filter(|ip| known.contains(ip)).map(|ip| around(*ip)).collect();
+    for ip in &built_in {
+        assert!(confirmed.contains(&around(*ip)), "{ip}");
+    }
+    assert!(built_in.len() > 100 && confirmed.len() > 80, "{} {}", built_in.len(), confirmed.len());
+}

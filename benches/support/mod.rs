@@ -71,7 +71,7 @@ impl Input {
             }
         } else {
             println!("input: 85 seeded made-up feeds and the sample databases (no corpus found)");
-            let samples = root.join("../examples/data");
+            let samples = root.join("samples");
             generate(made.path());
             Self {
                 networks: Vec::new(),

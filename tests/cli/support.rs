@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// One address of every kind; examples/data/README.md tells their stories.
+/// One address of every kind; artif-core/samples/README.md tells their stories.
 pub(crate) const CAST: [&str; 8] = [
     "22.66.6.66",
     "22.66.7.200",
@@ -107,16 +107,28 @@ impl Folder {
         self.spawn(args).finish_writing(stdin)
     }
 
+    /// Runs with this in its environment.
+    pub(crate) fn run_in(&self, variables: &[(&str, &str)], args: &[&str]) -> Ended {
+        self.spawn_in(variables, args).finish()
+    }
+
     pub(crate) fn spawn(&self, args: &[&str]) -> Running {
+        self.spawn_in(&[], args)
+    }
+
+    fn spawn_in(&self, variables: &[(&str, &str)], args: &[&str]) -> Running {
         let mut command = Command::new(env!("CARGO_BIN_EXE_artif"));
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            if name.starts_with("ARTIF_") || matches!(&*name, "RUST_LOG" | "NO_COLOR" | "TERM") {
+            if name.starts_with("ARTIF_")
+                || matches!(&*name, "RUST_LOG" | "NO_COLOR" | "TERM" | "COLUMNS")
+            {
                 command.env_remove(name);
             }
         }
         let mut child = command
             .args(args)
+            .envs(variables.iter().copied())
             .current_dir(self.0.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -129,7 +141,7 @@ impl Folder {
 }
 
 fn samples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").canonicalize().unwrap()
 }
 
 pub(crate) struct Running {
@@ -139,8 +151,12 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+    /// Sends it a signal, as in `TERM`.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap();
+        assert!(sent.success());
     }
 
     pub(crate) fn write(&mut self, text: &str) {

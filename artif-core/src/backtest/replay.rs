@@ -193,6 +193,7 @@ impl<'a> Replay<'a> {
                 confirmed: head.as_ref().map(|head| datetime(head.confirmed)),
                 stale: None,
                 read: None,
+                outdated: false,
                 warninglist: None,
             });
         }
@@ -212,6 +213,7 @@ impl<'a> Replay<'a> {
             thresholds: (&self.config.scoring).into(),
             index: self.config.snapshot.index,
             memory_budget: self.config.snapshot.memory_budget,
+            edge: None,
             sequence: 0,
             inputs: String::new(),
         })?;

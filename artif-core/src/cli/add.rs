@@ -61,7 +61,7 @@ pub(super) fn run(args: &AddArgs, context: &mut Context<'_>) -> Done {
     if !context.screen.json {
         show(&feed, &found, ceiling.as_deref(), &mut context.screen)?;
     }
-    let write = args.yes || (!args.dry_run && confirmed(context)?);
+    let write = args.yes || (!args.dry_run && confirmed(context, "add it? [y/N]")?);
     let written = if write { Some(write_checked(&config, &feed, &found, context)?) } else { None };
     report(args, &feed, &found, written.as_deref(), context)
 }
@@ -119,8 +119,13 @@ fn free_id(url: &str, taken: &BTreeSet<&FeedId>) -> Result<FeedId, Stop> {
             format!("none can be made from {:?}: give one with --id", redact(url)),
         )
     })?;
-    if !taken.contains(&first) {
-        return Ok(first);
+    unlike(&first, taken)
+}
+
+/// The id, with a number where it is taken.
+pub(super) fn unlike(first: &FeedId, taken: &BTreeSet<&FeedId>) -> Result<FeedId, Stop> {
+    if !taken.contains(first) {
+        return Ok(first.clone());
     }
     let stem: String = first.as_str().chars().take(58).collect();
     let mut numbered = (2..10_000).map(|n| FeedId::from_name(&format!("{stem}-{n}")));
@@ -248,11 +253,11 @@ fn show(
 }
 
 /// Asks, where somebody is there.
-fn confirmed(context: &mut Context<'_>) -> Result<bool, Stop> {
+pub(super) fn confirmed(context: &mut Context<'_>, question: &str) -> Result<bool, Stop> {
     if !context.screen.interactive() {
         return Ok(false);
     }
-    context.screen.ask("add it? [y/N]");
+    context.screen.ask(question);
     let mut answer = Vec::new();
     let mut byte = [0];
     while answer.len() < 16 && context.stdin.read(&mut byte).map_err(Stop::Input)? == 1 {

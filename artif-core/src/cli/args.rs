@@ -91,7 +91,7 @@ pub(super) enum Command {
     /// Every listing of an address, now and within the retention
     History(HistoryArgs),
     /// Say how snapshot, feeds, geo databases and ledger are
-    Status,
+    Status(StatusArgs),
     /// List the feeds, switch them on and off, accept what was refused
     #[command(subcommand)]
     Feeds(FeedsCommand),
@@ -141,7 +141,8 @@ pub(super) struct RefreshArgs {
     /// MaxMind DB file with countries
     #[arg(long, value_name = "MMDB")]
     pub(super) country: Option<PathBuf>,
-    /// Say what would change and what would be refused, and write nothing
+    /// Say what would change since the snapshot and what would be refused, and write nothing; needs
+    /// no lock, so it works beside an owner
     #[arg(long)]
     pub(super) dry_run: bool,
     /// A line for every feed
@@ -181,6 +182,23 @@ pub(super) enum Format {
     Csv,
     /// The objects that clients of the seed system know, one a line
     SeedJson,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// How it is written [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(super) format: Option<StatusFormat>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum StatusFormat {
+    /// For people
+    Text,
+    /// One object
+    Json,
+    /// Figures for a monitoring system
+    Prometheus,
 }
 
 #[derive(Debug, Args)]
@@ -228,6 +246,9 @@ pub(super) enum FeedsCommand {
     },
     /// Look at a list, say how it would be read, and add it to this data folder
     Add(Box<AddArgs>),
+    /// Add the feeds that another system's file names: the seed system's settings.yaml, MISP's feed
+    /// metadata (defaults.json), a list of addresses as of FireHOL's ipsets, or a catalogue
+    Import(ImportArgs),
     /// Remove a feed that was added to this data folder
     Remove {
         /// The feed
@@ -300,6 +321,22 @@ pub(super) struct AddArgs {
     #[arg(long, value_name = "6h", default_value = "1h", value_parser = refresh)]
     pub(super) refresh: u32,
     /// Add it without asking
+    #[arg(long, short)]
+    pub(super) yes: bool,
+    /// Only say what would be added
+    #[arg(long, conflicts_with = "yes")]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// The file; what it is shows in its content
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Add all of them switched off
+    #[arg(long)]
+    pub(super) disabled: bool,
+    /// Add them without asking
     #[arg(long, short)]
     pub(super) yes: bool,
     /// Only say what would be added

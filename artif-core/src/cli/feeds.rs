@@ -20,6 +20,7 @@ pub(super) fn run(command: &FeedsCommand, context: &mut Context<'_>) -> Done {
         FeedsCommand::Show { id } => show(id, context),
         FeedsCommand::Accept { id } => accept(id, context),
         FeedsCommand::Add(args) => super::add::run(args, context),
+        FeedsCommand::Import(args) => super::import::run(args, context),
         FeedsCommand::Remove { id } => super::add::remove(id, context),
         FeedsCommand::Enable { id } => switch(id, true, context),
         FeedsCommand::Disable { id } => switch(id, false, context),
@@ -114,39 +115,103 @@ fn list(table: bool, all: bool, context: &mut Context<'_>) -> Done {
     Ok(exit::OK)
 }
 
+/// The columns of the table in their order (`sold`: whether commercial use is allowed), with how much each is wanted: where the lines are too
+/// short, those wanted least are left out first.
+const COLUMNS: [(&str, bool, u8); 15] = [
+    ("feed", false, 0),
+    ("state", false, 1),
+    ("lists", true, 2),
+    ("level", true, 3),
+    ("conf", true, 5),
+    ("role", false, 6),
+    ("every", true, 7),
+    ("sold", false, 8),
+    ("format", false, 9),
+    ("categories", false, 4),
+    ("publisher", false, 10),
+    ("name", false, 12),
+    ("confirmed", false, 11),
+    ("licence", false, 13),
+    ("url", false, 14),
+];
+
+/// Longer lists of categories are cut where the lines have an end.
+const CATEGORIES: usize = 22;
+
+fn cells(row: &Row, limited: bool) -> Result<[String; 15], Stop> {
+    let feed = &row.feed;
+    let role = serde_json::to_value(feed.role).map_err(|error| Stop::Output(error.into()))?;
+    let every = std::time::Duration::from_secs(u64::from(feed.refresh_seconds));
+    let mut categories = row.categories();
+    if limited && categories.chars().count() > CATEGORIES {
+        categories = categories.chars().take(CATEGORIES - 1).chain(['\u{2026}']).collect();
+    }
+    let commercial = feed.commercial.map_or("-", |allowed| if allowed { "yes" } else { "no" });
+    Ok([
+        feed.id.to_string(),
+        if row.state() == "never loaded" { "new" } else { row.state() }.to_owned(),
+        row.listed(),
+        feed.threat_level.number().to_string(),
+        feed.confidence.map_or_else(|| "-".to_owned(), |percent| percent.to_string()),
+        role.as_str().unwrap_or_default().to_owned(),
+        crate::duration::format(every),
+        commercial.to_owned(),
+        feed.format.name().to_owned(),
+        categories,
+        feed.source_group.clone(),
+        feed.name.clone(),
+        human::moment_or_dash(row.confirmed),
+        feed.licence.clone().unwrap_or_else(|| "not stated".to_owned()),
+        feed.url.clone(),
+    ])
+}
+
 fn wide(rows: &[Row], screen: &mut Screen<'_>) -> Result<(), Stop> {
-    let cells: Vec<_> = rows
+    let limit = screen.width();
+    let cells: Result<Vec<_>, _> = rows.iter().map(|row| cells(row, limit.is_some())).collect();
+    let cells = cells?;
+    let widths: Vec<usize> = (0..COLUMNS.len()).map(|place| width(place, &cells)).collect();
+    let mut wanted: Vec<usize> = (0..COLUMNS.len()).collect();
+    wanted.sort_by_key(|place| COLUMNS.get(*place).map(|(.., wanted)| *wanted));
+    let (mut room, mut shown) = (limit.unwrap_or(usize::MAX), Vec::new());
+    for place in wanted {
+        let needed = widths.get(place).copied().unwrap_or_default() + 2;
+        // The first needs no gap before it.
+        if shown.is_empty() || needed <= room {
+            room = room.saturating_sub(if shown.is_empty() { needed - 2 } else { needed });
+            shown.push(place);
+        }
+    }
+    shown.sort_unstable();
+    let pick = |row: &[String]| -> Vec<String> {
+        shown.iter().filter_map(|place| row.get(*place).cloned()).collect()
+    };
+    let head: Vec<_> = shown
         .iter()
-        .map(|row| {
-            let feed = &row.feed;
-            [
-                feed.id.to_string(),
-                row.state().to_owned(),
-                row.listed(),
-                human::moment_or_dash(row.confirmed),
-                feed.provider.clone(),
-                feed.format.name().to_owned(),
-                feed.threat_level.number().to_string(),
-                row.categories(),
-                feed.licence.clone().unwrap_or_default(),
-            ]
-        })
+        .filter_map(|place| COLUMNS.get(*place))
+        .map(|(n, right, _)| (*n, *right))
         .collect();
-    screen.table(
-        [
-            ("feed", false),
-            ("state", false),
-            ("lists", true),
-            ("confirmed", false),
-            ("provider", false),
-            ("format", false),
-            ("level", true),
-            ("categories", false),
-            ("licence", false),
-        ],
-        &cells,
-    )?;
+    let rows: Vec<_> = cells.iter().map(|row| pick(row)).collect();
+    screen.columns(&head, &rows)?;
+    screen.note(
+        "level: 1 high to 4 undefined; conf: percent; every: between fetches; sold: whether the \
+         licence allows commercial use, - where it does not say",
+    );
+    let left: Vec<_> = (0..COLUMNS.len()).filter(|place| !shown.contains(place)).collect();
+    let left: Vec<_> = left.iter().filter_map(|place| COLUMNS.get(*place)).map(|c| c.0).collect();
+    if !left.is_empty() {
+        screen.note(format!(
+            "no room for {}: a wider terminal shows them, and so do --json and a pipe",
+            left.join(", ")
+        ));
+    }
     Ok(())
+}
+
+fn width(place: usize, cells: &[[String; 15]]) -> usize {
+    let head = COLUMNS.get(place).map_or(0, |(name, ..)| name.len());
+    let cells = cells.iter().filter_map(|row| row.get(place));
+    cells.map(|cell| cell.chars().count()).fold(head, usize::max)
 }
 
 fn show(id: &FeedId, context: &mut Context<'_>) -> Done {
@@ -179,6 +244,12 @@ fn show(id: &FeedId, context: &mut Context<'_>) -> Done {
     let every = std::time::Duration::from_secs(u64::from(feed.refresh_seconds));
     screen.pair("refresh", format_args!("every {}", crate::duration::format(every)))?;
     screen.pair("licence", feed.licence.as_deref().unwrap_or("not stated"))?;
+    let commercial = match feed.commercial {
+        Some(true) => "allowed",
+        Some(false) => "not allowed",
+        None => "not stated",
+    };
+    screen.pair("commercial", commercial)?;
     Ok(exit::OK)
 }
 

@@ -13,6 +13,7 @@ mod explain;
 mod feeds;
 mod geo;
 mod human;
+mod import;
 mod io;
 mod output;
 mod overrides;
@@ -90,7 +91,7 @@ fn dispatch(command: &Command, context: &mut Context<'_>) -> Done {
         Command::Check(args) => check::run(args, context),
         Command::Explain(args) => explain::explain(args, context),
         Command::History(args) => explain::history(args, context),
-        Command::Status => status::run(context),
+        Command::Status(args) => status::run(args, context),
         Command::Feeds(command) => feeds::run(command, context),
         Command::Warninglists(command) => warninglists::run(command, context),
         Command::Override(command) => overrides::run(command, context),

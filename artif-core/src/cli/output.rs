@@ -182,12 +182,30 @@ impl<'a> Screen<'a> {
         writeln!(self.out, "\n{text}")
     }
 
+    /// How many characters fit on a line of standard output; `None` where it is no terminal, and
+    /// nobody says so in `COLUMNS`.
+    pub(super) fn width(&self) -> Option<usize> {
+        let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let terminal = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+        said.or_else(|| if self.out_terminal { terminal() } else { None })
+    }
+
     /// A table; the first row names the columns, and columns for which `right` says so are aligned
     /// to the right.
     pub(super) fn table<const N: usize>(
         &mut self,
         head: [(&str, bool); N],
         rows: &[[String; N]],
+    ) -> io::Result<()> {
+        let rows: Vec<_> = rows.iter().map(|row| row.to_vec()).collect();
+        self.columns(&head, &rows)
+    }
+
+    /// The same of as many columns as there are.
+    pub(super) fn columns(
+        &mut self,
+        head: &[(&str, bool)],
+        rows: &[Vec<String>],
     ) -> io::Result<()> {
         let clean = |text: &str| human::printable(text).into_owned();
         let rows: Vec<Vec<String>> =
@@ -204,7 +222,7 @@ impl<'a> Screen<'a> {
             for ((cell, width), (_, right)) in row.iter().zip(&widths).zip(head) {
                 let gap = if line.is_empty() { "" } else { "  " };
                 // Writing to a string cannot fail.
-                let _ = if right {
+                let _ = if *right {
                     write!(line, "{gap}{cell:>width$}")
                 } else {
                     write!(line, "{gap}{cell:<width$}")

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::human;
 use super::output::Screen;
-use crate::engine::{RefreshEvent, RefreshOptions};
+use crate::engine::{RefreshEvent, RefreshOptions, ScheduleOptions};
 
 /// A bar on standard error, or nothing.
 pub(super) struct Progress(Option<ProgressBar>);
@@ -41,6 +41,32 @@ impl Progress {
             RefreshEvent::Compiling => bar.set_message("compiling"),
             RefreshEvent::Publishing => bar.set_message("publishing"),
         })
+    }
+
+    /// One that follows each refresh of a schedule, seen only while something is fetched.
+    pub(super) fn follow_schedule(
+        screen: &Screen<'_>,
+        options: ScheduleOptions,
+    ) -> (Self, ScheduleOptions) {
+        if !screen.wants_progress() {
+            return (Self(None), options);
+        }
+        let bar = Self::start(screen);
+        bar.finish();
+        let follow = bar.follow(RefreshOptions::default()).progress;
+        let Some(bar_itself) = bar.0.clone() else { return (bar, options) };
+        let options = options.progress(move |event| {
+            if let RefreshEvent::Started { feeds } = event {
+                if feeds == 0 {
+                    return;
+                }
+                bar_itself.reset();
+            }
+            if let Some(follow) = &follow {
+                follow(event);
+            }
+        });
+        (bar, options)
     }
 
     pub(super) fn finish(&self) {

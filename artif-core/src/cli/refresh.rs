@@ -24,6 +24,9 @@ pub(super) fn run(args: &RefreshArgs, context: &mut Context<'_>) -> Done {
     for catalogue in &args.catalogue {
         builder = builder.catalogue(catalogue);
     }
+    if args.dry_run {
+        builder = builder.only_looking();
+    }
     let engine = builder.build()?;
     let report = refresh(&engine, args, context)?;
     let screen = &mut context.screen;

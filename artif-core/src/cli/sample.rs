@@ -1,4 +1,4 @@
-//! The sample feeds and databases of `examples/data`, which this program carries.
+//! The sample feeds and databases of `artif-core/samples`, which this program carries.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ macro_rules! files {
     ($($path:literal)*) => {
         &[$((
             $path,
-            include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/", $path))
+            include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/samples/", $path))
                 as &[u8],
         )),*]
     };

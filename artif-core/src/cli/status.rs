@@ -2,13 +2,14 @@
 
 use owo_colors::Style;
 
+use super::args::{StatusArgs, StatusFormat};
 use super::context::{Context, advise};
 use super::output::{Done, Screen, Stop};
 use super::{exit, human};
 use crate::engine::{Engine, Reader, ReputationEngine as _, Status};
 use crate::error::Error;
 
-pub(super) fn run(context: &mut Context<'_>) -> Done {
+pub(super) fn run(args: &StatusArgs, context: &mut Context<'_>) -> Done {
     let config = context.config()?;
     let status = match Reader::open_with(&config.data, context.clock()) {
         Ok(reader) => reader.status(),
@@ -21,10 +22,11 @@ pub(super) fn run(context: &mut Context<'_>) -> Done {
         Err(error) => return Err(advise(error)),
     };
     let screen = &mut context.screen;
-    if screen.json {
-        screen.document(&status)?;
-    } else {
-        print(&status, screen)?;
+    let default = if screen.json { StatusFormat::Json } else { StatusFormat::Text };
+    match args.format.unwrap_or(default) {
+        StatusFormat::Text => print(&status, screen)?,
+        StatusFormat::Json => screen.document(&status)?,
+        StatusFormat::Prometheus => write!(screen.out(), "{}", status.to_prometheus())?,
     }
     Ok(exit::OK)
 }

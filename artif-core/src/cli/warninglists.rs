@@ -3,6 +3,7 @@
 use super::args::WarninglistsCommand;
 use super::context::Context;
 use super::output::{Done, Stop};
+use super::progress::Progress;
 use super::{exit, human};
 use crate::engine::{Engine, RefreshOptions, ReputationEngine as _};
 
@@ -57,8 +58,8 @@ fn list(context: &mut Context<'_>) -> Done {
 
 fn update(context: &mut Context<'_>) -> Done {
     let engine = Engine::builder().config(context.config()?).clock(context.clock()).build()?;
-    let lists = engine.warninglists().iter().filter(|list| list.enabled);
-    let ids: Vec<_> = lists.map(|list| list.id.clone()).collect();
+    let lists = engine.warninglists().into_iter().filter(|list| list.enabled);
+    let ids: Vec<_> = lists.map(|list| list.id).collect();
     if ids.is_empty() {
         return Err(Stop::usage(
             "configuration",
@@ -67,6 +68,9 @@ fn update(context: &mut Context<'_>) -> Done {
     }
     let options = RefreshOptions::default().cancel(context.cancel.flag());
     let options = ids.into_iter().fold(options, RefreshOptions::feed);
-    let report = engine.refresh(&options)?;
+    let progress = Progress::start(&context.screen);
+    let report = engine.refresh(&progress.follow(options));
+    progress.finish();
+    let report = report?;
     super::refresh::show(&report, &mut context.screen)
 }

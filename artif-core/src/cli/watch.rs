@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use super::args::WatchArgs;
 use super::context::Context;
 use super::output::{Done, Screen, Stop};
+use super::progress::Progress;
 use super::{exit, human};
 use crate::engine::{Engine, Outcome, RefreshReport, ScheduleEvent, ScheduleOptions};
 use crate::geo::GeoReport;
@@ -41,16 +42,22 @@ pub(super) fn run(args: &WatchArgs, context: &mut Context<'_>) -> Done {
             ScheduleEvent::Failed(error) => Told::Failed(error.to_string()),
         });
     });
+    let (progress, options) = Progress::follow_schedule(&context.screen, options);
     let refresher = engine.spawn_refresh_with(options)?;
     let screen = &mut context.screen;
     while !stop.load(Ordering::Relaxed) {
         match events.recv_timeout(LOOK) {
-            Ok(told) => print(&told, clock.now(), screen)?,
+            Ok(told) => {
+                // The line takes the bar's place.
+                progress.finish();
+                print(&told, clock.now(), screen)?;
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
     refresher.join();
+    progress.finish();
     if !screen.json && !screen.quiet {
         screen.line("stopped")?;
     }

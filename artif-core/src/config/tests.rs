@@ -139,6 +139,7 @@ fn values_out_of_range_name_line_and_key() {
         ("fetch", "max_bytes = 0", "`fetch.max_bytes` 0 is not within 1 to 2^40 bytes"),
         ("fetch", "max_redirects = 21", "`fetch.max_redirects` 21 is not within 0 to 20"),
         ("fetch", "concurrency = 0", "`fetch.concurrency` 0 is not within 1 to 64"),
+        ("fetch", "per_host = 17", "`fetch.per_host` 17 is not within 1 to 16"),
         ("fetch", "user_agent = 'a\tb'", "`fetch.user_agent` has to be visible ASCII"),
         ("fetch", "user_agent = ' '", "`fetch.user_agent` has to be visible ASCII"),
         ("warninglists", "refresh = '0s'", "`warninglists.refresh` has to be longer than nothing"),

@@ -137,7 +137,10 @@ impl Admission<'_> {
                     report.outcome = Outcome::Loaded;
                     if !self.dry_run {
                         let new = Generation::new(&feed.id, self.now, &prefixes, &validators);
-                        report.commit = Some(self.store.commit(new)?);
+                        let commit = self.store.commit(new)?;
+                        let (added, ended) = (commit.added, commit.ended);
+                        tracing::info!(feed = %feed.id, added, ended, "loaded");
+                        report.commit = Some(commit);
                         self.troubles().remove(&feed.id);
                     }
                 }
@@ -174,7 +177,8 @@ impl Admission<'_> {
             text = format!("{text}: {source}");
         }
         if !self.dry_run {
-            tracing::warn!(feed = %feed.id, error = %text, "the last good content stays");
+            let outcome = if refused { "refused" } else { "failed" };
+            tracing::warn!(feed = %feed.id, outcome, error = %text, "the last good content stays");
             match head {
                 Some(_) => self.store.mark_stale(&feed.id, &text)?,
                 None => drop(self.troubles().insert(feed.id.clone(), text.clone())),

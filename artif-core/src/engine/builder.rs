@@ -1,6 +1,8 @@
 //! Describing an engine.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -13,7 +15,7 @@ use crate::config::{Catalogue as CatalogueSource, Config};
 use crate::error::{Error, Result};
 use crate::feed::{Catalogue, Feed, FeedId, FeedSpec, Role, added};
 use crate::geo::{GeoTable, Updates};
-use crate::ledger::{Ledger, LedgerOptions, MemoryStore, Store};
+use crate::ledger::{Ledger, LedgerOptions, MemoryStore, Store, newest_good};
 use crate::overlay::Overlay;
 use crate::score;
 use crate::snapshot::{Input, ReadCounts, Snapshot, SnapshotFeed, compile};
@@ -42,6 +44,7 @@ pub struct EngineBuilder {
     config: Config,
     data: Option<PathBuf>,
     in_memory: bool,
+    only_looks: bool,
     feeds: Vec<Feed>,
     catalogues: Vec<PathBuf>,
     clock: Option<Arc<dyn Clock>>,
@@ -84,6 +87,15 @@ impl EngineBuilder {
     #[must_use]
     pub fn in_memory(mut self) -> Self {
         self.in_memory = true;
+        self
+    }
+
+    /// Opens the folder without becoming its owner and without writing to it, for dry runs: the
+    /// ledger is what the newest checkpoint holds, and nothing that changes is kept.
+    #[cfg(feature = "cli")]
+    #[must_use]
+    pub(crate) fn only_looking(mut self) -> Self {
+        self.only_looks = true;
         self
     }
 
@@ -153,11 +165,12 @@ impl EngineBuilder {
         if let Some(dir) = &dir {
             config.geo.place(dir);
         }
+        if let Some(dir) = &dir {
+            Switches::load(dir)?.apply(&mut feeds);
+        }
         let ledger = match &dir {
-            Some(dir) => {
-                Switches::load(dir)?.apply(&mut feeds);
-                Holding::Folder(Box::new(Ledger::open(dir, &LedgerOptions::default())?))
-            }
+            Some(dir) if self.only_looks => Holding::Memory(known_to_checkpoint(dir)?),
+            Some(dir) => Holding::Folder(Box::new(Ledger::open(dir, &LedgerOptions::default())?)),
             None => Holding::Memory(MemoryStore::new()),
         };
 
@@ -187,11 +200,14 @@ impl EngineBuilder {
             memory_budget: config.snapshot.memory_budget,
             sequence: 0,
             inputs: String::new(),
+            edge: None,
         })?;
         let empty = Snapshot::from_bytes(empty.bytes)?;
         let answers = Arc::new(Answers::new(dir.as_deref(), empty, Arc::clone(&clock)));
         if let Some(dir) = &dir {
-            mend_overlay(dir, ledger.store())?;
+            if !self.only_looks {
+                mend_overlay(dir, ledger.store())?;
+            }
             take_up(&answers);
         }
         let updates = dir.as_deref().map(Updates::load).unwrap_or_default();
@@ -202,7 +218,8 @@ impl EngineBuilder {
         Engine::start(Shared {
             config,
             feeds: Mutex::new(feeds),
-            dir,
+            // What has no folder writes to none.
+            dir: dir.filter(|_| !self.only_looks),
             ledger,
             answers,
             clock,
@@ -212,11 +229,22 @@ impl EngineBuilder {
             updates: Mutex::new(updates),
             updating: Mutex::default(),
             scheduled: AtomicBool::new(false),
-            warninglists: lists,
+            warninglists: Mutex::new(lists),
             list_facts: Mutex::new(list_facts),
             read_counts: Mutex::new(read_counts),
         })
     }
+}
+
+/// The ledger as of the newest checkpoint, which is written with every snapshot; empty where the
+/// folder or the checkpoint is not there.
+fn known_to_checkpoint(dir: &Path) -> Result<MemoryStore> {
+    if !dir.is_dir() {
+        return Ok(MemoryStore::new());
+    }
+    let Some(path) = newest_good(dir)? else { return Ok(MemoryStore::new()) };
+    let file = File::open(&path).map_err(|error| Error::io("opening", &path, error))?;
+    MemoryStore::import_from(&mut BufReader::new(file), &path)
 }
 
 fn known_troubles(feeds: &[SnapshotFeed]) -> BTreeMap<FeedId, String> {

@@ -1,8 +1,10 @@
 //! Engines: the owner of a data folder, and readers of its snapshots.
 
 mod admission;
+mod autonomous;
 mod builder;
 mod follow;
+mod metrics;
 mod options;
 mod overrides;
 mod owner;
@@ -18,7 +20,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 
 use self::admission::Troubles;
-use crate::clock::datetime;
+use crate::clock::{Seconds, datetime, span};
 use crate::columns::{Addresses, AnswerColumns};
 use crate::error::Result;
 use crate::explain::{Evidence, Explanation, PastReputation};
@@ -93,7 +95,18 @@ pub trait ReputationEngine: Send + Sync {
 }
 
 /// Feeds as configured, with their states in the ledger.
-fn feeds_now(feeds: &[Feed], heads: &[FeedHead], troubles: &Troubles) -> Vec<SnapshotFeed> {
+/// Until when a feed counts that is not confirmed again.
+fn counts_until(feed: &Feed, head: &FeedHead, guard: &crate::config::Guard) -> Seconds {
+    head.confirmed.saturating_add(span(feed.guard.max_age.unwrap_or(guard.max_age)))
+}
+
+fn feeds_now(
+    feeds: &[Feed],
+    heads: &[FeedHead],
+    troubles: &Troubles,
+    guard: &crate::config::Guard,
+    now: Seconds,
+) -> Vec<SnapshotFeed> {
     let troubles = troubles.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let state = |feed: &Feed| {
         let at = heads.binary_search_by(|head| head.feed.cmp(&feed.id)).ok()?;
@@ -121,6 +134,7 @@ fn feeds_now(feeds: &[Feed], heads: &[FeedHead], troubles: &Troubles) -> Vec<Sna
                     None => troubles.get(&feed.id).cloned(),
                 },
                 read: None,
+                outdated: head.is_some_and(|head| counts_until(feed, head, guard) < now),
                 warninglist: None,
             }
         })

@@ -1,6 +1,7 @@
 //! The owner of a data folder.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -33,6 +34,7 @@ use crate::reputation::Reputation;
 use crate::score::{self, Scorer};
 use crate::snapshot::ReadCounts;
 use crate::view::Answers;
+use crate::warninglist;
 
 /// The owner of a data folder: refreshes feeds, keeps the ledger, publishes snapshots, answers.
 /// There is one owner a folder; other processes use a [`crate::Reader`].
@@ -46,14 +48,12 @@ use crate::view::Answers;
 /// println!("{}", engine.check("192.0.2.1".parse().unwrap()).verdict());
 /// # Ok::<(), artif_core::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Engine {
     pub(super) shared: Arc<Shared>,
     _follower: Option<Follower>,
 }
 
 /// What refreshes and answers have in common.
-#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) config: Config,
     pub(super) feeds: Mutex<Vec<Feed>>,
@@ -72,7 +72,7 @@ pub(super) struct Shared {
     /// Whether a thread refreshes by the schedule: there is one at most.
     pub(super) scheduled: AtomicBool,
     /// Fetched and kept like feeds, and shown apart from them.
-    pub(super) warninglists: Vec<Feed>,
+    pub(super) warninglists: Mutex<Vec<Feed>>,
     pub(super) list_facts: Mutex<BTreeMap<FeedId, ListFacts>>,
     /// What the newest documents held.
     pub(super) read_counts: Mutex<BTreeMap<FeedId, ReadCounts>>,
@@ -98,6 +98,18 @@ impl Holding {
             Self::Folder(ledger) => ledger.store(),
             Self::Memory(store) => store,
         }
+    }
+}
+
+/// Where it is and what it answers from; all that it holds would be megabytes, and keys.
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("data", &self.data())
+            .field("snapshot", &self.shared.answers.load().snapshot.header().sequence)
+            .field("feeds", &self.shared.feeds().len())
+            .field("warninglists", &self.shared.warninglists().len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -266,13 +278,14 @@ impl Engine {
         self.shared.feeds().clone()
     }
 
-    /// The warninglists as configured, without those that are built in.
+    /// The warninglists as configured, without those that are built in; of a folder those that were
+    /// in it when it was last looked at, which every refresh begins with.
     ///
     /// ```
     /// assert!(artif_core::Engine::in_memory().unwrap().warninglists().is_empty());
     /// ```
-    pub fn warninglists(&self) -> &[Feed] {
-        &self.shared.warninglists
+    pub fn warninglists(&self) -> Vec<Feed> {
+        self.shared.warninglists().clone()
     }
 
     /// Enables or disables a feed for this folder, beyond this process's life. It takes effect with
@@ -373,11 +386,45 @@ impl Shared {
         self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn warninglists(&self) -> std::sync::MutexGuard<'_, Vec<Feed>> {
+        self.warninglists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Everything that is fetched: feeds, then warninglists.
     pub(super) fn sources(&self) -> Vec<Feed> {
+        self.look_for_warninglists();
         let mut all = self.feeds().clone();
-        all.extend(self.warninglists.iter().cloned());
+        all.extend(self.warninglists().iter().cloned());
         all
+    }
+
+    /// Takes up lists that were put into the folder of warninglists, and drops those taken out of
+    /// it. Where it cannot be read, all stays as it is.
+    fn look_for_warninglists(&self) {
+        if !warninglist::is_folder(&self.config.warninglists) {
+            return;
+        }
+        match warninglist::feeds(&self.config.warninglists) {
+            Ok(found) => {
+                let mut lists = self.warninglists();
+                if found.is_empty() && lists.iter().any(|list| warninglist::is_of_source(&list.id))
+                {
+                    // A folder that is being filled anew, or not mounted: nothing to unlearn from.
+                    tracing::debug!("the folder of warninglists is empty: its lists stay");
+                    return;
+                }
+                // Those of a catalogue have ids of their own.
+                lists.retain(|list| !warninglist::is_of_source(&list.id) || found.contains(list));
+                for list in found {
+                    if !lists.contains(&list) {
+                        tracing::info!(list = %list.id, "a warninglist was put into the folder");
+                        lists.push(list);
+                    }
+                }
+            }
+            // That they cannot be fetched any more is what the status says.
+            Err(error) => tracing::debug!(%error, "going on with the warninglists known before"),
+        }
     }
 
     fn change_overrides(&self, change: OverrideChange) -> Result<()> {
@@ -467,7 +514,13 @@ impl ReputationEngine for Engine {
         }
         match self.shared.ledger.store().heads() {
             Ok(heads) => {
-                status.feeds = feeds_now(&self.shared.feeds(), &heads, &self.shared.troubles);
+                status.feeds = feeds_now(
+                    &self.shared.feeds(),
+                    &heads,
+                    &self.shared.troubles,
+                    &self.shared.config.guard,
+                    crate::clock::seconds(self.shared.clock.now()),
+                );
             }
             Err(error) => tracing::error!(%error, "the ledger gives no feed states"),
         }

@@ -1,15 +1,15 @@
 //! Compiling and publishing, when an answer may differ from the published one's.
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::feeds_now;
 use super::options::RefreshEvent;
 use super::owner::{Holding, Shared};
 use super::refresh::Work;
+use super::{counts_until, feeds_now};
 use crate::category::{CategorySet, ThreatLevel};
 use crate::clock::{Seconds, seconds, span};
 use crate::error::{Error, Result};
@@ -43,23 +43,21 @@ pub(super) fn publish_if_needed(
     let asn = shared.config.geo.asn.as_deref();
     let country = shared.config.geo.country.as_deref();
     let geo_identity = GeoSources::identity(asn, country);
-    let inputs = inputs(shared, feeds, &heads, geo_identity);
+    let inputs = inputs(shared, feeds, &heads, geo_identity, now);
     if !forced && is_current(shared, &inputs, now) {
         return Ok(done);
     }
     progress(RefreshEvent::Compiling);
     let geo_started = Instant::now();
-    let geo = match &work.geo {
-        Some((identity, geo)) if *identity == geo_identity => Arc::clone(geo),
-        _ => Arc::new(GeoSources::load(asn, country)),
-    };
-    work.geo = Some((geo_identity, Arc::clone(&geo)));
+    let (_, geo) = work.databases(&shared.config.geo);
     done.geo = geo_started.elapsed();
 
     let sequence = next_sequence(shared);
     let taking_part: Vec<Feed> = feeds.iter().filter(|feed| feed.enabled).cloned().collect();
     let ids: Vec<_> = taking_part.iter().map(|feed| feed.id.clone()).collect();
-    let mut described = feeds_now(&taking_part, &heads, &shared.troubles);
+    let guard = &shared.config.guard;
+    let mut described = feeds_now(&taking_part, &heads, &shared.troubles, guard, now);
+    let next_outdated = next_outdated(shared, &taking_part, &heads, now);
     let counts = shared.read_counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for (feed, described) in taking_part.iter().zip(&mut described) {
         described.read = counts.get(&feed.id).copied();
@@ -83,6 +81,7 @@ pub(super) fn publish_if_needed(
         memory_budget: shared.config.snapshot.memory_budget,
         sequence,
         inputs,
+        edge: next_outdated,
     };
     let Some(dir) = shared.dir.as_deref() else {
         let started = Instant::now();
@@ -148,6 +147,7 @@ fn describe_warninglists(shared: &Shared, feeds: &mut Vec<SnapshotFeed>) -> Resu
             confirmed: None,
             stale: None,
             read: None,
+            outdated: false,
             warninglist: Some(list.facts),
         });
         networks.push(list.prefixes);
@@ -196,8 +196,31 @@ fn is_current(shared: &Shared, inputs: &str, now: Seconds) -> bool {
     shared.answers.load().snapshot.meta().inputs == inputs && now < recompile_at(shared, now)
 }
 
+/// The enabled feeds that were ever loaded, and until when they count.
+fn ends<'a>(
+    shared: &'a Shared,
+    feeds: &'a [Feed],
+    heads: &'a [FeedHead],
+) -> impl Iterator<Item = (&'a Feed, Seconds)> {
+    feeds.iter().filter(|feed| feed.enabled).filter_map(|feed| {
+        let head = heads.iter().find(|head| head.feed == feed.id)?;
+        Some((feed, counts_until(feed, head, &shared.config.guard)))
+    })
+}
+
+/// When the next feed no longer counts, unless it is confirmed before.
+fn next_outdated(
+    shared: &Shared,
+    feeds: &[Feed],
+    heads: &[FeedHead],
+    now: Seconds,
+) -> Option<Seconds> {
+    let ends = ends(shared, feeds, heads).map(|(_, until)| until.saturating_add(1));
+    ends.filter(|end| *end > now).min()
+}
+
 /// Digest of all that a snapshot depends on but the clock.
-fn inputs(shared: &Shared, feeds: &[Feed], heads: &[FeedHead], geo: u128) -> String {
+fn inputs(shared: &Shared, feeds: &[Feed], heads: &[FeedHead], geo: u128, now: Seconds) -> String {
     let mut hash = Xxh3::new();
     let mut add = |text: &str| {
         hash.update(&(text.len() as u64).to_le_bytes());
@@ -213,6 +236,9 @@ fn inputs(shared: &Shared, feeds: &[Feed], heads: &[FeedHead], geo: u128) -> Str
     }
     for head in heads {
         add(&format!("{} {} {}", head.feed, head.generation, head.stale.is_some()));
+    }
+    for (feed, _) in ends(shared, feeds, heads).filter(|(_, until)| *until < now) {
+        add(&format!("outdated {}", feed.id));
     }
     let troubles = shared.troubles.lock().unwrap_or_else(PoisonError::into_inner);
     for feed in feeds.iter().filter(|feed| feed.enabled && troubles.contains_key(&feed.id)) {

@@ -1,5 +1,6 @@
 //! Answers from a folder that another process owns.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -31,10 +32,17 @@ use crate::view::Answers;
 /// println!("{}", reader.check("192.0.2.1".parse().unwrap()).verdict());
 /// # Ok::<(), artif_core::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Reader {
     answers: Arc<Answers>,
     _follower: Follower,
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("snapshot", &self.answers.load().snapshot.header().sequence)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Reader {

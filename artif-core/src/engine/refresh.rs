@@ -10,6 +10,7 @@ use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::admission::{Admission, Changes};
+use super::autonomous::Systems;
 use super::options::{RefreshEvent, RefreshOptions};
 use super::owner::{ListFacts, Shared};
 use super::publication::{self, Published};
@@ -142,7 +143,21 @@ impl RefreshReport {
 #[derive(Debug, Default)]
 pub(super) struct Work {
     /// The databases as loaded, with the identity of their files.
-    pub(super) geo: Option<(u128, Arc<GeoSources>)>,
+    geo: Option<(u128, Arc<GeoSources>)>,
+}
+
+impl Work {
+    /// The databases as their files are now, with the identity of those.
+    pub(super) fn databases(&mut self, config: &crate::config::Geo) -> (u128, Arc<GeoSources>) {
+        let (asn, country) = (config.asn.as_deref(), config.country.as_deref());
+        let identity = GeoSources::identity(asn, country);
+        let geo = match &self.geo {
+            Some((loaded, geo)) if *loaded == identity => Arc::clone(geo),
+            _ => Arc::new(GeoSources::load(asn, country)),
+        };
+        self.geo = Some((identity, Arc::clone(&geo)));
+        (identity, geo)
+    }
 }
 
 /// What arrived for a feed and waits to be parsed.
@@ -195,9 +210,13 @@ fn refresh_chosen(
             progress(event);
         }
     };
+    if !chosen.is_empty() {
+        tracing::info!(sources = chosen.len(), "fetching");
+    }
     progress(RefreshEvent::Started { feeds: chosen.len() });
     let now = seconds(shared.clock.now());
-    let reports = take_in(shared, options, chosen, now, &progress)?;
+    let systems = Systems::needed_by(chosen, shared, &mut work);
+    let reports = take_in(shared, options, chosen, &systems, now, &progress)?;
     let (reports, warninglists) = apart(shared, reports);
     timings.feeds = millis(started.elapsed());
 
@@ -230,9 +249,11 @@ fn refresh_chosen(
 /// The reports of feeds and those of warninglists. What they held is kept, and of warninglists what
 /// they say of themselves.
 fn apart(shared: &Shared, reports: Vec<FeedReport>) -> (Vec<FeedReport>, Vec<FeedReport>) {
-    let ids: std::collections::BTreeSet<_> = shared.warninglists.iter().map(|f| &f.id).collect();
+    let known = shared.warninglists();
+    let ids: std::collections::BTreeSet<_> = known.iter().map(|list| &list.id).collect();
     let (lists, feeds): (Vec<_>, Vec<_>) =
         reports.into_iter().partition(|report| ids.contains(&report.feed));
+    drop(known);
     let mut counts = shared.read_counts.lock().unwrap_or_else(PoisonError::into_inner);
     for report in lists.iter().chain(&feeds).filter(|report| report.commit.is_some()) {
         if let Some(parse) = &report.parse {
@@ -278,6 +299,7 @@ fn take_in(
     shared: &Shared,
     options: &RefreshOptions,
     feeds: &[&Feed],
+    systems: &Systems,
     now: Seconds,
     progress: &dyn Fn(RefreshEvent<'_>),
 ) -> Result<Vec<FeedReport>> {
@@ -289,7 +311,7 @@ fn take_in(
     for feed in feeds {
         let head = shared.ledger.store().head(&feed.id)?;
         // What the server calls unchanged is only so if it would be parsed as it was.
-        let parser = parser_id(feed, &limits);
+        let parser = parser_id(feed, &feed.guard.limits(&limits), systems);
         let known = head.as_ref().filter(|_| !options.force).map(|head| &head.validators);
         let validators = known.filter(|v| v.content.is_some_and(|c| parsed_by(c, parser))).cloned();
         requests.push(source::Request::new(feed, validators.unwrap_or_default()));
@@ -315,7 +337,10 @@ fn take_in(
             let to_commit = to_commit.clone();
             let (arrived, heads, limits) = (&arrived, &heads, &limits);
             let force = options.force;
-            scope.spawn(move || parse_loop(arrived, &to_commit, feeds, heads, limits, force));
+            scope.spawn(move || {
+                let how = How { limits, systems, force };
+                parse_loop(arrived, &to_commit, feeds, heads, &how);
+            });
         }
         let fetch = scope.spawn({
             let requests = &requests;
@@ -401,19 +426,25 @@ fn parse_loop(
     to_commit: &SyncSender<(usize, Message)>,
     feeds: &[&Feed],
     heads: &[Option<FeedHead>],
-    limits: &ParseLimits,
-    force: bool,
+    how: &How<'_>,
 ) {
     loop {
         let next = arrived.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Arrived { place, mut body, validators }) = next else { return };
         let Some(feed) = feeds.get(place) else { continue };
         let known = heads.get(place).and_then(Option::as_ref).and_then(|h| h.validators.content);
-        let content = read(feed, &mut body, validators, known, limits, force);
+        let content = read(feed, &mut body, validators, known, how);
         if to_commit.send((place, Message::Done(content))).is_err() {
             return;
         }
     }
+}
+
+/// How documents are read.
+struct How<'a> {
+    limits: &'a ParseLimits,
+    systems: &'a Systems,
+    force: bool,
 }
 
 /// Parses a document unless it is the one the ledger already holds.
@@ -422,23 +453,16 @@ fn read(
     body: &mut Body,
     mut validators: Validators,
     known: Option<u128>,
-    limits: &ParseLimits,
-    force: bool,
+    how: &How<'_>,
 ) -> Result<Content> {
-    if feed.scope == Scope::As {
-        return Err(Error::Parse {
-            feed: feed.id.to_string(),
-            line: None,
-            reason: "lists of autonomous systems cannot be applied yet: disable it".to_owned(),
-        });
-    }
-    let parser = parser_id(feed, limits);
+    let limits = feed.guard.limits(how.limits);
+    let parser = parser_id(feed, &limits, how.systems);
     validators.content = Some(content_id(body.digest()?, parser));
     if known.is_some() && known == validators.content {
         return Ok(Content::Unchanged(Some(validators)));
     }
     let mut reader = body.reader()?;
-    if !force {
+    if !how.force {
         let page = reader.fill_buf().map(|start| guard::refuse_page(feed, start));
         // Not `?` with the error mapped: the reader borrows the body.
         let page = match page {
@@ -452,16 +476,20 @@ fn read(
             return Err(Error::Refused { feed: feed.id.to_string(), reason });
         }
     }
-    let parsed = parse(&feed.id, &feed.format, limits, &mut reader)?;
+    let parsed = parse(&feed.id, &feed.format, &limits, &mut reader)?;
     // A file may have changed since its digest was taken.
     let digest = reader.finish().map_err(|error| body.error(error))?;
     validators.content = Some(content_id(digest, parser));
+    let parsed = if feed.scope == Scope::As { how.systems.resolve(feed, parsed)? } else { parsed };
     Ok(Content::New(Box::new(parsed), validators))
 }
 
 /// Identifies the way a feed is parsed: with another way the same bytes are news.
-fn parser_id(feed: &Feed, limits: &ParseLimits) -> u64 {
-    let text = format!("{PARSER} {:?} {limits:?}", feed.format);
+fn parser_id(feed: &Feed, limits: &ParseLimits, systems: &Systems) -> u64 {
+    let mut text = format!("{PARSER} {:?} {limits:?}", feed.format);
+    if feed.scope == Scope::As {
+        text = format!("{text} {}", systems.identity());
+    }
     xxh3_128(text.as_bytes()) as u64
 }
 

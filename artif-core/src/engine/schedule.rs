@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::options::{Progress, RefreshOptions};
+use super::options::{Progress, RefreshEvent, RefreshOptions};
 use super::owner::Shared;
 use super::publication::recompile_at;
 use super::refresh::{Outcome, RefreshReport, refresh_named};
@@ -65,6 +65,18 @@ impl ScheduleOptions {
         on_event: impl Fn(ScheduleEvent<'_>) + Send + Sync + 'static,
     ) -> Self {
         self.on_event = Some(Arc::new(on_event));
+        self
+    }
+
+    /// Calls `progress` as things happen within one refresh.
+    ///
+    /// ```
+    /// # use artif_core::ScheduleOptions;
+    /// assert!(ScheduleOptions::default().progress(|event| drop(event)).progress.is_some());
+    /// ```
+    #[must_use]
+    pub fn progress(mut self, progress: impl Fn(RefreshEvent<'_>) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Arc::new(progress));
         self
     }
 

@@ -157,6 +157,14 @@ impl Status {
                 }
                 None => {}
             }
+            if feed.outdated {
+                let last = feed.confirmed.map_or_else(String::new, |at| format!(" ({at})"));
+                self.problems.push(format!(
+                    "feed {} no longer counts: its content was last confirmed longer ago than its \
+                     `guard.max_age`{last}",
+                    feed.id
+                ));
+            }
         }
         for list in &self.warninglists {
             if let Some(reason) = &list.stale {

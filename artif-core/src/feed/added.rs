@@ -1,5 +1,7 @@
 //! Feeds that were added to a data folder, each in a file of its own under `feeds.d`.
 
+#[cfg(any(feature = "cli", test))]
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 #[cfg(any(feature = "cli", test))]
@@ -8,7 +10,7 @@ use serde::Serialize;
 #[cfg(feature = "cli")]
 use super::FeedId;
 #[cfg(any(feature = "cli", test))]
-use super::Format;
+use super::{Auth, Format};
 use super::{Catalogue, Feed};
 #[cfg(any(feature = "cli", test))]
 use crate::error::excerpt;
@@ -93,15 +95,39 @@ fn feed_text(feed: &Feed) -> Result<String> {
         id: &'a str,
         name: &'a str,
         provider: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        source_group: Option<&'a str>,
         url: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        auth: Option<&'a Auth>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user_agent: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        member: Option<&'a str>,
         categories: crate::CategorySet,
         threat_level: crate::ThreatLevel,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        confidence: Option<u8>,
         #[serde(skip_serializing_if = "is_default")]
         role: super::Role,
         #[serde(skip_serializing_if = "is_default")]
         scope: super::Scope,
         refresh: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        licence: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        commercial: Option<bool>,
+        #[serde(skip_serializing_if = "is_default")]
+        aggregate: bool,
+        #[serde(skip_serializing_if = "is_default")]
+        can_be_empty: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        enabled: Option<bool>,
         format: toml::Value,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        headers: BTreeMap<&'a str, &'a str>,
+        #[serde(skip_serializing_if = "is_default")]
+        guard: super::FeedGuard,
     }
     #[derive(Serialize)]
     struct Document<'a> {
@@ -118,13 +144,25 @@ fn feed_text(feed: &Feed) -> Result<String> {
         id: feed.id.as_str(),
         name: &feed.name,
         provider: &feed.provider,
+        source_group: Some(&*feed.source_group).filter(|group| *group != feed.provider),
         url: &feed.url,
+        auth: feed.auth.as_ref(),
+        user_agent: feed.user_agent.as_deref(),
+        member: feed.member.as_deref(),
         categories: feed.categories,
         threat_level: feed.threat_level,
+        confidence: feed.confidence,
         role: feed.role,
         scope: feed.scope,
         refresh: feed.refresh_seconds,
+        licence: feed.licence.as_deref(),
+        commercial: feed.commercial,
+        aggregate: feed.aggregate,
+        can_be_empty: feed.can_be_empty,
+        enabled: (!feed.enabled).then_some(false),
         format,
+        headers: feed.headers.iter().collect(),
+        guard: feed.guard.clone(),
     };
     toml::to_string(&Document { feed: [feed] }).map_err(|error| unwritable(&error))
 }
@@ -175,6 +213,19 @@ mod tests {
             .role(super::super::Role::Label);
         let path = write(&data, &feed, "Added by a test\nid = 'forged'").unwrap();
         assert_eq!(load(&data).unwrap(), [(path.clone(), feed.clone())]);
+        let mut whole = Feed { id: "whole".parse().unwrap(), ..feed.clone() }.publisher("P");
+        whole.source_group = "G".to_owned();
+        whole.auth = Some("bearer env:KEY".parse().unwrap());
+        whole.headers = super::super::Headers::new([("X-Key", "s3cr3t")]).unwrap();
+        whole.user_agent = Some("me".to_owned());
+        whole.member = Some("a.txt".to_owned());
+        whole.confidence = Some(7);
+        (whole.licence, whole.commercial) = (Some("MIT".to_owned()), Some(true));
+        (whole.aggregate, whole.can_be_empty, whole.enabled) = (true, true, false);
+        whole.guard.min_share = Some(0.5);
+        let other = write(&data, &whole, "").unwrap();
+        assert_eq!(load(&data).unwrap()[1], (other.clone(), whole));
+        std::fs::remove_file(other).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("# Added by a test\n# id = 'forged'\n[[feed]]\n"), "{text}");
 

@@ -8,13 +8,14 @@ use serde::Deserialize;
 
 use super::Feed;
 use super::foreign;
-use super::spec::{FeedSpec, feeds_of_tables, line_at};
+use super::spec::{FeedSpec, Place, line_at, placed_feeds, with_unique_ids};
 use crate::error::{Error, Result};
 
 /// Feeds as a file defines them.
 ///
-/// Read are our own TOML with `[[feed]]` tables, JSON with a `feeds` list, MISP's feed lists, and
-/// YAML with a `feeds` list; which it is shows in the content.
+/// Read are our own TOML with `[[feed]]` tables, JSON with a `feeds` list, MISP's feed metadata, YAML
+/// with a `feeds` list, and text with the address of a list on each line, as of FireHOL's ipsets;
+/// which it is shows in the content.
 ///
 /// ```
 /// let catalogue = artif_core::feed::Catalogue::embedded().unwrap();
@@ -50,6 +51,10 @@ impl Catalogue {
     /// ```
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
+        Self::read(&Self::text(path)?, Some(path))
+    }
+
+    fn text(path: &Path) -> Result<String> {
         let failed = |source| Error::io("reading catalogue", path, source);
         let mut text = String::new();
         let mut file = File::open(path).map_err(failed)?.take(LONGEST + 1);
@@ -58,7 +63,16 @@ impl Catalogue {
             let message = format!("longer than {LONGEST} bytes: this is no catalogue");
             return Err(Error::Config { path: Some(path.to_owned()), line: None, message });
         }
-        Self::read(&text, Some(path))
+        Ok(text)
+    }
+
+    /// What another system wrote, without the entries that cannot be used; those are told by the
+    /// errors.
+    #[cfg(feature = "cli")]
+    pub(crate) fn import(path: &Path) -> Result<(Self, Vec<Error>)> {
+        let text = Self::text(path)?;
+        let (feeds, refused) = Self::entries(strip_mark(&text), Some(path))?;
+        Ok((Self { feeds: with_unique_ids(feeds, Some(path))? }, refused))
     }
 
     /// The feeds that come with this crate. Those whose licence forbids commercial use, that want a
@@ -73,20 +87,33 @@ impl Catalogue {
     }
 
     fn read(text: &str, path: Option<&Path>) -> Result<Self> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let feeds = match shape(text) {
+        let (feeds, refused) = Self::entries(strip_mark(text), path)?;
+        // Left out, a feed's listings would end.
+        match refused.into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(Self { feeds: with_unique_ids(feeds, path)? }),
+        }
+    }
+
+    fn entries(text: &str, path: Option<&Path>) -> Result<foreign::Entries> {
+        Ok(match shape(text) {
             Shape::Json => foreign::json(text, path)?,
             Shape::Yaml => foreign::yaml(text, path)?,
-            Shape::Toml => toml(text, path)?,
-        };
-        Ok(Self { feeds })
+            Shape::Urls => foreign::urls(text, path),
+            Shape::Toml => (toml(text, path)?, Vec::new()),
+        })
     }
+}
+
+fn strip_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Shape {
     Json,
     Yaml,
+    Urls,
     Toml,
 }
 
@@ -100,10 +127,16 @@ fn shape(text: &str) -> Shape {
     let yaml = |line: &str| {
         line.starts_with("feeds:") || line.starts_with("- feed:") || line.trim_end() == "---"
     };
-    if text.lines().any(yaml) { Shape::Yaml } else { Shape::Toml }
+    if text.lines().any(yaml) {
+        Shape::Yaml
+    } else if foreign::is_urls(text) {
+        Shape::Urls
+    } else {
+        Shape::Toml
+    }
 }
 
-fn toml(text: &str, path: Option<&Path>) -> Result<Vec<Feed>> {
+fn toml(text: &str, path: Option<&Path>) -> Result<Vec<(Place, bool, Feed)>> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Document {
@@ -115,7 +148,7 @@ fn toml(text: &str, path: Option<&Path>) -> Result<Vec<Feed>> {
         line: error.span().map(|span| line_at(text, span.start)),
         message: error.message().to_owned(),
     })?;
-    feeds_of_tables(document.feed, text, path)
+    placed_feeds(document.feed, text, path)
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ fn the_embedded_catalogue() {
         let licence = feed.licence.as_deref().unwrap();
         if feed.enabled {
             assert!(feed.url.starts_with("https://"), "{}", feed.id);
-            assert!(!licence.contains("non-commercial"), "{}: {licence}", feed.id);
+            assert_ne!(feed.commercial, Some(false), "{}: {licence}", feed.id);
             assert!(feed.format.auth().is_none(), "{} wants a key", feed.id);
             let single = !matches!(
                 feed.format,
@@ -40,6 +40,12 @@ fn the_embedded_catalogue() {
         }
         assert!(feed.role != Role::Threat || !feed.categories.is_empty(), "{}", feed.id);
         assert!(feed.confidence.is_some(), "{}", feed.id);
+        assert_eq!(
+            feed.commercial == Some(false),
+            licence.contains("non-commercial"),
+            "{}",
+            feed.id
+        );
     }
     let feed = |id: &str| feeds.iter().find(|feed| feed.id.as_str() == id).unwrap();
     assert_eq!(feed("spamhaus-asndrop").scope, Scope::As);
@@ -196,6 +202,25 @@ fn yaml_of_the_seed_system() {
 }
 
 #[test]
+fn addresses_one_a_line() {
+    let feeds = read(
+        "\u{feff}# ours\r\nhttps://l.example/files/dshield_7d.netset # a week\r\n\
+         https://l.example/files/normshield_all_ssh.ipset\nhttps://l.example/\n\
+         https://k.example/files/dshield_7d.netset",
+    )
+    .unwrap();
+    let groups: Vec<_> = feeds.iter().map(|feed| &*feed.source_group).collect();
+    assert_eq!(groups, ["dshield", "normshield_all_ssh", "l.example", "dshield"]);
+    let ids: Vec<_> = feeds.iter().map(|feed| feed.id.as_str()).collect();
+    assert_eq!(ids, ["dshield_7d", "normshield_all_ssh", "l.example", "dshield_7d-2"]);
+    assert_eq!((feeds[0].scope, feeds[1].scope), (Scope::Range, Scope::Address));
+    let names: Vec<_> = feeds.iter().map(|feed| feed.format.name()).collect();
+    assert_eq!(names, ["firehol", "firehol", "freetext", "firehol"]);
+    let error = read("https://x.example/\nftp://x.example/a.ipset\n").unwrap_err().to_string();
+    assert!(error.starts_with("/lists/feeds:2: "), "{error}");
+}
+
+#[test]
 fn json_with_a_schema() {
     let feeds = read(
         r##"{"schema": 1, "notes": {}, "feeds": [
@@ -255,6 +280,9 @@ fn shapes_show_in_the_content() {
         ("# c\nfeeds:\n", Shape::Yaml),
         ("---\nfeeds:\n", Shape::Yaml),
         ("- feed:\n", Shape::Yaml),
+        ("# c\n\nhttps://x.example/a.ipset\n", Shape::Urls),
+        ("  http://x.example/a.txt", Shape::Urls),
+        ("# https://x.example/a.ipset\n", Shape::Toml),
     ] {
         assert_eq!(shape(text), expected, "{text:?}");
     }

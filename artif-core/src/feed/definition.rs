@@ -192,6 +192,8 @@ pub struct Feed {
     pub refresh_seconds: u32,
     /// The licence, as text.
     pub licence: Option<String>,
+    /// Whether the licence lets it be used commercially, where its publisher says so.
+    pub commercial: Option<bool>,
     /// Made of other feeds, so it is no witness beside them.
     pub aggregate: bool,
     /// An empty list is a valid one.
@@ -230,6 +232,7 @@ impl Feed {
             scope: Scope::Address,
             refresh_seconds: 86_400,
             licence: None,
+            commercial: None,
             aggregate: false,
             can_be_empty: false,
             guard: FeedGuard::default(),
@@ -383,6 +386,7 @@ impl fmt::Debug for Feed {
             .field("scope", &self.scope)
             .field("refresh_seconds", &self.refresh_seconds)
             .field("licence", &self.licence)
+            .field("commercial", &self.commercial)
             .field("aggregate", &self.aggregate)
             .field("can_be_empty", &self.can_be_empty)
             .field("guard", &self.guard)

@@ -7,30 +7,33 @@ use serde_json::Value;
 
 use super::format::Columns;
 use super::lenient::Lenient;
-use super::spec::{FeedSpec, Place, Refresh, file_url, with_unique_ids};
-use super::{Feed, FeedId, Format, Role, Scope};
+use super::spec::{FeedSpec, Place, Refresh, file_url};
+use super::{Feed, FeedId, Format, Headers, Role, Scope};
 use crate::category::{Category, CategorySet, ThreatLevel};
 use crate::error::{Error, Result, excerpt};
 
-pub(super) fn json(text: &str, path: Option<&Path>) -> Result<Vec<Feed>> {
+/// Feeds in the order of their entries, and why others were left out.
+pub(super) type Entries = (Vec<(Place, bool, Feed)>, Vec<Error>);
+
+pub(super) fn json(text: &str, path: Option<&Path>) -> Result<Entries> {
     let document: Value = serde_json::from_str(text).map_err(|error| Error::Config {
         path: path.map(Path::to_owned),
         line: Some(error.line()),
         message: excerpt(&error.to_string()),
     })?;
-    feeds(document, path)
+    entries(document, path)
 }
 
-pub(super) fn yaml(text: &str, path: Option<&Path>) -> Result<Vec<Feed>> {
+pub(super) fn yaml(text: &str, path: Option<&Path>) -> Result<Entries> {
     let document: Value = serde_saphyr::from_str(text).map_err(|error| Error::Config {
         path: path.map(Path::to_owned),
         line: error.location().and_then(|at| usize::try_from(at.line()).ok()),
         message: excerpt(error.without_snippet().to_string().lines().next().unwrap_or("not YAML")),
     })?;
-    feeds(document, path)
+    entries(document, path)
 }
 
-fn feeds(mut document: Value, path: Option<&Path>) -> Result<Vec<Feed>> {
+fn entries(mut document: Value, path: Option<&Path>) -> Result<Entries> {
     let ours = document.get("schema").is_some();
     let list = document.get_mut("feeds").map(Value::take).unwrap_or(document);
     let Value::Array(entries) = list else {
@@ -41,7 +44,7 @@ fn feeds(mut document: Value, path: Option<&Path>) -> Result<Vec<Feed>> {
             message: message.to_owned(),
         });
     };
-    let mut feeds = Vec::with_capacity(entries.len());
+    let (mut feeds, mut refused) = (Vec::with_capacity(entries.len()), Vec::new());
     for (index, mut entry) in entries.into_iter().enumerate() {
         for wrapper in ["feed", "Feed"] {
             if let Some(inside @ Value::Object(_)) = entry.get_mut(wrapper) {
@@ -56,12 +59,79 @@ fn feeds(mut document: Value, path: Option<&Path>) -> Result<Vec<Feed>> {
         } else {
             Seed::deserialize(entry).map_err(|e| e.to_string()).and_then(|s| s.into_spec(base))
         };
-        let spec = spec.map_err(|reason| place.error(path, reason))?;
-        let given = spec.id.is_some();
-        let feed = spec.into_feed(base).map_err(|e| place.error(path, e.to_string()))?;
-        feeds.push((place, given, feed));
+        let feed = spec.and_then(|spec| {
+            let given = spec.id.is_some();
+            spec.into_feed(base).map(|feed| (given, feed)).map_err(|error| error.to_string())
+        });
+        match feed {
+            Ok((given, feed)) => feeds.push((place, given, feed)),
+            Err(reason) => refused.push(place.error(path, reason)),
+        }
     }
-    with_unique_ids(feeds, path)
+    Ok((feeds, refused))
+}
+
+/// Whether a text is a list of addresses of lists, as one keeps for FireHOL's ipsets.
+pub(super) fn is_urls(text: &str) -> bool {
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+    first.is_some_and(|line| line.starts_with("http://") || line.starts_with("https://"))
+}
+
+/// One address a line, and what follows a blank and `#` is a comment. Of FireHOL's `.netset` and
+/// `.ipset` it is known how they are written; anything else is looked through for addresses.
+pub(super) fn urls(text: &str, path: Option<&Path>) -> Entries {
+    let (mut feeds, mut refused) = (Vec::new(), Vec::new());
+    for (number, line) in text.lines().enumerate() {
+        let line = line.split_once(" #").map_or(line, |(address, _)| address).trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let place = Place::Line(number + 1);
+        match url_feed(line, path.and_then(Path::parent)) {
+            Ok(feed) => feeds.push((place, false, feed)),
+            Err(error) => refused.push(place.error(path, error.to_string())),
+        }
+    }
+    (feeds, refused)
+}
+
+fn url_feed(line: &str, base: Option<&Path>) -> Result<Feed> {
+    let invalid = |reason: &str| Error::Invalid {
+        what: "feed url",
+        reason: format!("{:?} {reason}", excerpt(line)),
+    };
+    if line.contains(char::is_whitespace) {
+        return Err(invalid("is more than one address: write one a line"));
+    }
+    let url = url::Url::parse(line).map_err(|error| invalid(&format!("is none: {error}")))?;
+    let file = url.path_segments().and_then(|mut parts| parts.next_back()).unwrap_or_default();
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    let host = url.host_str().unwrap_or_default();
+    let spec = FeedSpec {
+        name: Some(if stem.is_empty() { host.to_owned() } else { stem.to_owned() }),
+        provider: Some(host.to_owned()),
+        url: Some(line.to_owned()),
+        format: Format::FreeText,
+        ..FeedSpec::default()
+    };
+    let ipset = [(".netset", Scope::Range), (".ipset", Scope::Address)];
+    let ipset = ipset.into_iter().find(|(extension, _)| file.ends_with(extension));
+    let Some((_, scope)) = ipset else { return spec.into_feed(base) };
+    // The same list over a day, a week or a month has one maintainer; FireHOL's own are made of
+    // others.
+    let window = stem.rsplit_once('_').filter(|(_, window)| {
+        window.strip_suffix(['d', 'h']).is_some_and(|number| number.parse::<u16>().is_ok())
+    });
+    let maintained = window.map_or(stem, |(name, _)| name);
+    FeedSpec {
+        provider: Some("FireHOL".to_owned()),
+        source_group: Some(maintained.to_owned()),
+        aggregate: stem.starts_with("firehol_"),
+        format: Format::Firehol { drop_bogons: false, drop_cdn: false },
+        scope,
+        ..spec
+    }
+    .into_feed(base)
 }
 
 /// An entry of a JSON catalogue with `"schema": 1`; keys for people (`note`, `alive`) are ignored.
@@ -152,6 +222,7 @@ struct Seed {
     threat_level_id: Lenient,
     enabled: Lenient,
     settings: Value,
+    headers: Lenient,
 }
 
 impl Seed {
@@ -184,6 +255,7 @@ impl Seed {
                 .map_err(|error| error.to_string())?,
         };
         Ok(FeedSpec {
+            headers: headers(self.headers.text().unwrap_or_default())?,
             name: text(self.name),
             provider: text(self.provider),
             url,
@@ -194,6 +266,18 @@ impl Seed {
             ..FeedSpec::default()
         })
     }
+}
+
+/// A header a line, as in `Accept: text/plain`.
+fn headers(lines: &str) -> Result<Headers, String> {
+    let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
+    let pairs: Result<Vec<_>, _> = lines
+        .map(|line| {
+            let (name, value) = line.split_once(':').ok_or("headers: a line has no colon")?;
+            Ok((name.trim(), value.trim()))
+        })
+        .collect();
+    Headers::new(pairs.map_err(str::to_owned)?).map_err(|error| error.to_string())
 }
 
 /// One name, several with commas between, or a list.
@@ -210,14 +294,16 @@ fn categories(kinds: &Value) -> Result<CategorySet, String> {
 
 /// MISP's settings of a CSV feed; without columns in them every column is looked at.
 fn csv(settings: Value) -> Result<Format, String> {
-    let settings = match settings {
-        // MISP's API gives them as a document within the document.
-        Value::String(text) if text.trim().is_empty() => Value::Null,
-        Value::String(text) => {
-            serde_json::from_str(&text).map_err(|error| format!("settings: {error}"))?
-        }
-        settings => settings,
-    };
+    let mut settings = settings;
+    // MISP gives them as a document within the document, some of its own feeds as one within that.
+    for _ in 0..3 {
+        let Value::String(text) = &settings else { break };
+        settings = if text.trim().is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(text).map_err(|error| format!("settings: {error}"))?
+        };
+    }
     let exclude = settings.pointer("/common/excluderegex").and_then(Value::as_str);
     if exclude.is_some_and(|regex| !matches!(regex, "" | "/^#.*/i")) {
         return Err(

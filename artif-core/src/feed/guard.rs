@@ -3,9 +3,11 @@
 //! Every rule is there for a way in which feeds break: emptied by a failing job, replaced by an
 //! error page, cut short, or filled with half the address space.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Feed, Format, ParseReport, Scope};
+use super::{Feed, Format, ParseLimits, ParseReport, Scope};
 
 /// When a feed's new content is refused (`[guard]`); a feed can have its own values, [`FeedGuard`].
 ///
@@ -18,6 +20,7 @@ use super::{Feed, Format, ParseReport, Scope};
 /// | `max_v4_ranges` | `1073741824` | the same for a feed of scope "range" |
 /// | `max_growth` | `20.0` | times the networks of the last good content, from 1 |
 /// | `max_growth_from` | `100000` | networks that must be new, at the least, for `max_growth` to count |
+/// | `max_age` | `"90d"` | duration; a feed that was neither loaded nor found unchanged for longer no longer counts in answers, until it is again |
 ///
 /// Whatever these say, an HTML page is refused where a list is expected, and so is empty content in
 /// place of a list that was not, unless the feed says `can_be_empty`. Nothing but the bounds on
@@ -45,6 +48,9 @@ pub struct Guard {
     pub max_growth: f64,
     /// How many networks must be new for `max_growth` to count.
     pub max_growth_from: u64,
+    /// For how long a feed counts that was neither loaded nor found unchanged.
+    #[serde(with = "crate::duration")]
+    pub max_age: Duration,
 }
 
 impl Default for Guard {
@@ -58,6 +64,7 @@ impl Default for Guard {
             max_v4_ranges: 1 << 30,
             max_growth: 20.0,
             max_growth_from: 100_000,
+            max_age: Duration::from_secs(90 * 86_400),
         }
     }
 }
@@ -94,6 +101,15 @@ pub struct FeedGuard {
     /// In place of [`Guard::max_growth_from`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_growth_from: Option<u64>,
+    /// In place of [`Guard::max_age`].
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::duration::optional")]
+    pub max_age: Option<Duration>,
+    /// In place of `parse.v4_floor`: the prefix length below which IPv4 networks are dropped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub v4_floor: Option<u8>,
+    /// In place of `parse.v6_floor`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub v6_floor: Option<u8>,
     /// The list is an HTML page, to be read as text.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub allow_html: bool,
@@ -101,6 +117,7 @@ pub struct FeedGuard {
 
 const SHARE: &str = "is not within 0 to 1";
 const SPACE: &str = "is not within 1 to 2^32 addresses";
+const AGE: &str = "has to be longer than nothing";
 const GROWTH: &str = "is not a number from 1 on";
 
 fn is_share(value: f64) -> bool {
@@ -124,6 +141,7 @@ impl Guard {
             (is_space(self.max_v4_addresses), "max_v4_addresses", SPACE),
             (is_space(self.max_v4_ranges), "max_v4_ranges", SPACE),
             (is_growth(self.max_growth), "max_growth", GROWTH),
+            (!self.max_age.is_zero(), "max_age", AGE),
         ]
         .into_iter()
         .find(|(holds, ..)| !holds)
@@ -132,6 +150,15 @@ impl Guard {
 }
 
 impl FeedGuard {
+    /// The bounds within which the feed is read, where those of all others are `limits`.
+    pub(crate) fn limits(&self, limits: &ParseLimits) -> ParseLimits {
+        ParseLimits {
+            shortest_v4: self.v4_floor.unwrap_or(limits.shortest_v4),
+            shortest_v6: self.v6_floor.unwrap_or(limits.shortest_v6),
+            ..limits.clone()
+        }
+    }
+
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -147,6 +174,12 @@ impl FeedGuard {
             message("max_v4", SPACE)
         } else if self.max_growth.is_some_and(|growth| !is_growth(growth)) {
             message("max_growth", GROWTH)
+        } else if self.v4_floor.is_some_and(|floor| !(1..=32).contains(&floor)) {
+            message("v4_floor", "is not within 1 to 32")
+        } else if self.v6_floor.is_some_and(|floor| !(1..=128).contains(&floor)) {
+            message("v6_floor", "is not within 1 to 128")
+        } else if self.max_age.is_some_and(|age| age.is_zero()) {
+            message("max_age", AGE)
         } else {
             None
         }
@@ -387,11 +420,19 @@ mod tests {
             (Guard { max_v4_ranges: (1 << 32) + 1, ..Guard::default() }, "max_v4_ranges"),
             (Guard { max_growth: 0.5, ..Guard::default() }, "max_growth"),
             (Guard { max_growth: f64::INFINITY, ..Guard::default() }, "max_growth"),
+            (Guard { max_age: Duration::ZERO, ..Guard::default() }, "max_age"),
         ] {
             assert_eq!(guard.problem().map(|(key, _)| key), Some(key));
         }
         let own = FeedGuard { max_v4: Some(0), ..FeedGuard::default() };
         assert!(own.problem().unwrap().starts_with("guard.max_v4 "));
+        for (own, key) in [
+            (FeedGuard { v4_floor: Some(0), ..FeedGuard::default() }, "v4_floor"),
+            (FeedGuard { v6_floor: Some(129), ..FeedGuard::default() }, "v6_floor"),
+            (FeedGuard { max_age: Some(Duration::ZERO), ..FeedGuard::default() }, "max_age"),
+        ] {
+            assert!(own.problem().unwrap().starts_with(&format!("guard.{key} ")));
+        }
     }
 
     proptest! {

@@ -15,6 +15,8 @@ mod spec;
 
 pub use catalogue::Catalogue;
 pub use definition::{Feed, FeedId, Role, Scope};
+#[cfg(feature = "cli")]
+pub(crate) use detect::guess_categories;
 pub use detect::{Detected, Hint, Proposal, Refusal, detect};
 pub use format::{
     Column, Columns, Format, HeaderKey, Json, JsonPath, Min, Ndjson, UrlPart, ValueKind, Where,
@@ -24,6 +26,7 @@ pub use parse::{
     MispAttribute, MispEvent, ParseLimits, ParseReport, Parsed, SkipReason, SkipSample, parse,
     parse_misp_event,
 };
+pub(crate) use parse::{cover_v4, cover_v6, covered};
 pub use source::{Auth, Headers, SecretSource};
 pub(crate) use spec::FeedSpec;
 #[cfg(feature = "cli")]

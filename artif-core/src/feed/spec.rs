@@ -34,6 +34,7 @@ pub(crate) struct FeedSpec {
     pub(super) scope: Scope,
     pub(super) refresh: Option<Refresh>,
     pub(super) licence: Option<String>,
+    pub(super) commercial: Option<bool>,
     pub(super) aggregate: bool,
     pub(super) can_be_empty: bool,
     pub(super) guard: FeedGuard,
@@ -85,6 +86,7 @@ impl FeedSpec {
         feed.role = self.role;
         feed.scope = self.scope;
         feed.licence = self.licence;
+        feed.commercial = self.commercial;
         feed.aggregate = self.aggregate;
         feed.can_be_empty = self.can_be_empty;
         feed.guard = self.guard;
@@ -226,13 +228,13 @@ impl fmt::Display for Place {
     }
 }
 
-/// The feeds of `[[feed]]` tables in a TOML text, in their order, with ids that are all different.
-/// `path` is the file the text is from.
-pub(crate) fn feeds_of_tables(
+/// The feeds of `[[feed]]` tables in a TOML text, in their order, with where they are and whether
+/// they have ids of their own. `path` is the file the text is from.
+pub(super) fn placed_feeds(
     tables: Vec<toml::Spanned<FeedSpec>>,
     text: &str,
     path: Option<&Path>,
-) -> Result<Vec<Feed>> {
+) -> Result<Vec<(Place, bool, Feed)>> {
     let mut feeds = Vec::new();
     for table in tables {
         let place = Place::Line(line_at(text, table.span().start));
@@ -243,7 +245,7 @@ pub(crate) fn feeds_of_tables(
             .map_err(|error| place.error(path, error.to_string()))?;
         feeds.push((place, named, feed));
     }
-    with_unique_ids(feeds, path)
+    Ok(feeds)
 }
 
 /// The line, from 1, of a byte in a text.

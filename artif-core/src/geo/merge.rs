@@ -23,7 +23,7 @@ const TAIL: u64 = 128 << 10;
 /// ```
 /// use artif_core::geo::GeoSources;
 ///
-/// let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data");
+/// let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/samples");
 /// let asn = std::path::Path::new(samples).join("sample-asn.mmdb");
 /// let sources = GeoSources::load(Some(&asn), Some("no/such/file.mmdb".as_ref()));
 /// assert!(sources.databases[0].problem.is_none());

@@ -21,7 +21,7 @@ fn root() -> PathBuf {
 }
 
 fn sample(name: &str) -> PathBuf {
-    root().join("examples/data").join(name)
+    root().join("artif-core/samples").join(name)
 }
 
 fn fixture(name: &str) -> PathBuf {

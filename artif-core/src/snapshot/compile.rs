@@ -62,6 +62,8 @@ pub(crate) struct Input<'a> {
     pub(crate) memory_budget: u64,
     pub(crate) sequence: u64,
     pub(crate) inputs: String,
+    /// When it has to be made anew for another reason than listings that end.
+    pub(crate) edge: Option<Seconds>,
 }
 
 /// A snapshot in memory.
@@ -90,7 +92,8 @@ struct Standing {
 
 /// Compiles a snapshot. The same input gives the same bytes.
 pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
-    let gathered = gather(input.store, input.ids, &input.builtin)?;
+    let counts = |place: usize| input.feeds.get(place).is_none_or(|feed| !feed.outdated);
+    let gathered = gather(input.store, input.ids, counts, &input.builtin)?;
     let mut feed_sets = Sets::new();
     let days = |days: f64| span(Duration::try_from_secs_f64(days * DAY).unwrap_or(Duration::MAX));
     let classify = Classify {
@@ -162,6 +165,7 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
     };
     let historical = within_window.iter().filter(|s| s.state == State::Historical);
     let next_edge = historical.map(|s| s.ended.saturating_add(input.window)).min();
+    let next_edge = next_edge.into_iter().chain(input.edge).min();
 
     let rows = records.as_bytes().len() + answers.standings.len() * size_of::<StandingRow>();
     let room = input.memory_budget.saturating_sub(rows as u64);

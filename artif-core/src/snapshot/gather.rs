@@ -93,17 +93,18 @@ fn sort_runs(keys: &mut [u64]) {
     keys.sort();
 }
 
-/// Reads all listings of `feeds`; a feed's place is its number. The networks in `builtin` are
+/// Reads all listings of those of `feeds` whose place `counts`; the place is a feed's number. The networks in `builtin` are
 /// listed since ever by feeds that come after those.
 pub(super) fn gather(
     store: &dyn Store,
     feeds: &[FeedId],
+    counts: impl Fn(usize) -> bool,
     builtin: &[PrefixSet],
 ) -> Result<Gathered> {
     let mut listings = Listings::default();
     let mut v4: Vec<u64> = Vec::new();
     let mut v6: Vec<(Prefix6, u32)> = Vec::new();
-    for (number, feed) in (0..).zip(feeds) {
+    for (number, feed) in (0..).zip(feeds).filter(|(number, _)| counts(*number as usize)) {
         let mut push = |prefix, first_seen, ended| {
             let id = listings.intern(Listing { feed: number, first_seen, ended });
             match prefix {

@@ -54,6 +54,9 @@ pub struct SnapshotFeed {
     /// What its newest document held; `None` where nothing was read since this is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<ReadCounts>,
+    /// Whether it does not count, as it was not confirmed within its `guard.max_age`.
+    #[serde(default)]
+    pub outdated: bool,
     /// Where it is a warninglist: what it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warninglist: Option<Facts>,
@@ -122,6 +125,7 @@ pub(crate) static UNKNOWN_FEED: SnapshotFeed = SnapshotFeed {
     confirmed: None,
     stale: None,
     read: None,
+    outdated: false,
     warninglist: None,
 };
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use builtin::builtin;
 pub(crate) use category::classify;
-pub(crate) use source::{feeds, feeds_of_names, list_name};
+pub(crate) use source::{feeds, feeds_of_names, is_folder, is_of_source, list_name};
 
 /// What a hit on a warninglist means.
 ///

@@ -16,6 +16,16 @@ pub(crate) fn list_name(id: &str) -> &str {
     id.strip_prefix(PREFIX).unwrap_or(id)
 }
 
+/// Whether this is a list of the configured source, and none of a catalogue's.
+pub(crate) fn is_of_source(id: &FeedId) -> bool {
+    id.as_str().starts_with(PREFIX)
+}
+
+/// Whether the lists come from a folder, where others may turn up.
+pub(crate) fn is_folder(config: &Warninglists) -> bool {
+    config.source.as_deref().and_then(local_path).is_some_and(|path| !path.is_file())
+}
+
 /// The lists of the configuration. A folder is looked through; at an address, the names are those
 /// under `lists`, else all that are known.
 ///

@@ -15,6 +15,12 @@ use super::{FeedId, Format, ParseLimits, ParseReport, Role, Scope, guard, parse}
 use crate::category::CategorySet;
 use crate::error::{Error, excerpt};
 
+/// What a list is about, by its name and address alone.
+#[cfg(feature = "cli")]
+pub(crate) fn guess_categories(name: &str, url: &str) -> crate::CategorySet {
+    topic::categories(name, url, "")
+}
+
 /// What is known of a document beside its bytes.
 ///
 /// ```

@@ -215,7 +215,7 @@ impl<'a> Collector<'a> {
 }
 
 /// How many addresses sorted networks cover together.
-fn covered(nets: &[Prefix4]) -> u64 {
+pub(crate) fn covered(nets: &[Prefix4]) -> u64 {
     let mut end = 0_u64;
     let mut count = 0;
     for net in nets {
@@ -229,7 +229,7 @@ fn covered(nets: &[Prefix4]) -> u64 {
 }
 
 /// The fewest networks that hold exactly `first..=last`.
-fn cover_v4(first: u32, last: u32) -> impl Iterator<Item = Prefix4> {
+pub(crate) fn cover_v4(first: u32, last: u32) -> impl Iterator<Item = Prefix4> {
     let mut next = (first <= last).then_some(first);
     std::iter::from_fn(move || {
         let start = next?;
@@ -243,7 +243,7 @@ fn cover_v4(first: u32, last: u32) -> impl Iterator<Item = Prefix4> {
 }
 
 /// The same for IPv6.
-fn cover_v6(first: u128, last: u128) -> impl Iterator<Item = Prefix6> {
+pub(crate) fn cover_v6(first: u128, last: u128) -> impl Iterator<Item = Prefix6> {
     let mut next = (first <= last).then_some(first);
     std::iter::from_fn(move || {
         let start = next?;

@@ -19,6 +19,7 @@ mod warninglist;
 
 use std::io::BufRead;
 
+pub(crate) use collect::{cover_v4, cover_v6, covered};
 pub use misp_event::{MispAttribute, MispEvent, parse_misp_event};
 pub(super) use probe::{Probe, Word};
 pub use report::{ParseReport, SkipReason, SkipSample};

@@ -31,8 +31,6 @@ use super::{retry, tls};
 use crate::error::{Error, Result, excerpt};
 use crate::ledger::Validators;
 
-/// Politeness: more would not be faster where it matters.
-const PER_HOST: usize = 2;
 /// A progress report every so many bytes.
 const REPORT_EVERY: u64 = 128 << 10;
 /// How soon a cancelled run notices.
@@ -156,13 +154,14 @@ async fn transfer_all(
     events: &mpsc::Sender<(usize, Event)>,
 ) {
     let overall = Arc::new(Semaphore::new(client.options.concurrency.max(1) as usize));
+    let per_host = client.options.per_host.max(1) as usize;
     let mut hosts: HashMap<String, Arc<Semaphore>> = HashMap::new();
     let mut transfers = JoinSet::new();
     for (place, request) in requests {
         let host = Url::parse(&request.url).ok().and_then(|url| url.host_str().map(str::to_owned));
         let host = hosts
             .entry(host.unwrap_or_default())
-            .or_insert_with(|| Arc::new(Semaphore::new(PER_HOST)));
+            .or_insert_with(|| Arc::new(Semaphore::new(per_host)));
         let (host, overall) = (Arc::clone(host), Arc::clone(&overall));
         let (client, events) = (Arc::clone(&client), events.clone());
         transfers.spawn(async move {

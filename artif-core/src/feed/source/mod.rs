@@ -135,7 +135,7 @@ impl Failure {
     }
 }
 
-/// Gets all documents, several at once but never more than two from one host, and calls `on_event`
+/// Gets all documents, several at once but not too many from one host, and calls `on_event`
 /// on the calling thread with the request's place as things happen. Every request ends with one
 /// [`Event::Finished`], in any order.
 ///

@@ -19,7 +19,8 @@ use super::secret::{Auth, How};
 /// | `max_redirects` | `5` | redirects, 0 to 20 |
 /// | `user_agent` | `artif/<version> (+<repository>)` | visible ASCII |
 /// | `allow_private` | `false` | let host names lead to private and other special addresses |
-/// | `concurrency` | `8` | transfers at once, 1 to 64; never more than two a host |
+/// | `concurrency` | `8` | transfers at once, 1 to 64 |
+/// | `per_host` | `2` | transfers at once from one host, 1 to 16 |
 /// | `retries` | `2` | further attempts after an error that may pass, 0 to 10 |
 /// | `retry_wait` | `"1s"` | duration before the first further attempt; then doubled, with jitter |
 /// | `max_retry_wait` | `"30s"` | longest wait, also where the server asks for one (`Retry-After`): a longer one is left to the next refresh |
@@ -60,6 +61,8 @@ pub struct FetchOptions {
     pub allow_private: bool,
     /// Transfers at once, over all hosts.
     pub concurrency: u32,
+    /// Transfers at once from one host; publishers do not like many.
+    pub per_host: u32,
     /// Further attempts after an error that may pass.
     pub retries: u32,
     /// Before the first further attempt.
@@ -89,6 +92,7 @@ impl Default for FetchOptions {
             user_agent: None,
             allow_private: false,
             concurrency: 8,
+            per_host: 2,
             retries: 2,
             retry_wait: Duration::from_secs(1),
             max_retry_wait: Duration::from_secs(30),
@@ -143,6 +147,10 @@ impl FetchOptions {
             .or_else(|| {
                 (!(1..=64).contains(&self.concurrency))
                     .then(|| ("concurrency", format!("{} is not within 1 to 64", self.concurrency)))
+            })
+            .or_else(|| {
+                (!(1..=16).contains(&self.per_host))
+                    .then(|| ("per_host", format!("{} is not within 1 to 16", self.per_host)))
             })
             .or_else(|| {
                 let agent = self.user_agent.as_deref()?;

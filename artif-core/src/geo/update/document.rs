@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     fn sample(name: &str) -> Vec<u8> {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/samples");
         std::fs::read(std::path::Path::new(folder).join(name)).unwrap()
     }
 

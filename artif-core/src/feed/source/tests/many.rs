@@ -43,14 +43,16 @@ fn two_at_once_from_one_host() {
 fn as_many_at_once_as_the_configuration_says() {
     let server = Server::start(|_, to| say(to, answer("200 OK", "")));
     let port = server.address().port();
-    // Three hosts as far as politeness goes.
+    // Three hosts as far as the limit for each goes.
     let hosts = ["localhost", "a.localhost", "b.localhost"];
     let requests: Vec<_> =
         hosts.iter().flat_map(|host| vec![request(&format!("http://{host}:{port}/")); 4]).collect();
     let address = server.address();
     let surroundings = Surroundings { lookup: Arc::new(move |_| Ok(vec![address])), roots: None };
-    for (concurrency, expected) in [(1, 1), (5, 5), (64, 6)] {
-        let options = FetchOptions { concurrency, ..once() };
+    for (concurrency, per_host, expected) in
+        [(1, 2, 1), (5, 2, 5), (64, 2, 6), (64, 1, 3), (64, 4, 12), (7, 4, 7)]
+    {
+        let options = FetchOptions { concurrency, per_host, ..once() };
         let (mut now, mut most, mut done) = (0, 0, 0);
         let never = AtomicBool::new(false);
         with_transfers_in(&surroundings, &requests, &options, &never, |arrivals| {
@@ -68,7 +70,7 @@ fn as_many_at_once_as_the_configuration_says() {
             }
         })
         .unwrap();
-        assert_eq!((most, done), (expected, 12), "concurrency {concurrency}");
+        assert_eq!((most, done), (expected, 12), "concurrency {concurrency}, {per_host} a host");
     }
 }
 
