@@ -135,6 +135,7 @@ fn every_command_has_a_json_form() {
         &["status"],
         &["feeds", "list"],
         &["feeds", "show", "example-c2"],
+        &["feeds", "report"],
         &["feeds", "disable", "example-c2"],
         &["feeds", "enable", "example-c2"],
         &["override", "add", "22.66.6.66", "allow"],
@@ -284,6 +285,68 @@ fn feeds_are_listed_and_switched() {
     assert_eq!(folder.run(&["feeds", "enable", "example-spam"]).code, 0);
     folder.run(&["refresh", "--as-of", "2026-08-03T09:00:00Z"]);
     assert_eq!(active("22.10.200.1"), true);
+}
+
+#[test]
+fn feeds_are_compared() {
+    let folder = Folder::at_day3();
+    folder.run(&["feeds", "report"]).matches("feeds_report");
+    let json = folder.run(&["feeds", "report", "--format", "json"]).stdout;
+    assert_eq!(json, folder.run(&["feeds", "report", "--json"]).stdout);
+
+    let written = folder.run(&["feeds", "report", "--format", "html", "--output", "report.html"]);
+    assert_eq!((written.code, &*written.stdout), (0, ""), "{}", written.stderr);
+    assert_eq!(written.stderr, "note: written to report.html\n");
+    let page = std::fs::read_to_string(folder.path("report.html")).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<svg "));
+    assert_eq!(page, folder.run(&["feeds", "report", "--format", "html"]).stdout);
+    let nowhere = folder.run(&["feeds", "report", "-o", "no/such/folder/report.txt"]);
+    assert_eq!(nowhere.code, 3);
+    assert!(nowhere.stderr.contains("no/such/folder/report.txt"), "{}", nowhere.stderr);
+    assert_eq!(Folder::new().run(&["feeds", "report"]).code, 3, "no snapshot");
+}
+
+#[test]
+fn scorers_are_judged_by_the_next_day() {
+    let folder = Folder::new();
+    folder.dated_days("days");
+    let help = folder.run(&["backtest", "--help"]).stdout;
+    assert!(help.contains("What cannot: how many of your visitors"), "{help}");
+    let catalogue = Folder::catalogue(3);
+    let args = ["backtest", "--replay", "days", "--negatives", "2000", "--catalogue"];
+    let args = [&args[..], &[catalogue.to_str().unwrap()]].concat();
+    let both = folder.run(&args);
+    assert_eq!((both.code, &*both.stderr), (0, ""));
+    for text in ["3 dated folders, 2 days judged", "classic   ", "risk\n", "\nmean "] {
+        assert!(both.stdout.contains(text), "{text}: {}", both.stdout);
+    }
+    assert!(!both.stdout.contains("New by feed"), "too few to judge: {}", both.stdout);
+    let json = folder.run(&[&args[..], &["--format", "json", "--scorer", "risk"]].concat()).json();
+    assert_eq!(json["scorers"], serde_json::json!(["risk"]));
+    assert_eq!(json["days"][0]["judged_by"], "2026-08-02");
+    assert_eq!(
+        keys(&json["days"][0]["new"]["scorers"][0]),
+        [
+            "auc",
+            "auc_error",
+            "calibration_error",
+            "scorer",
+            "tpr_at_0_1_percent",
+            "tpr_at_1_percent",
+            "tpr_at_5_percent"
+        ]
+    );
+    let one = folder.run(&[&args[..], &["--json", "--from", "2026-08-02"]].concat()).json();
+    assert_eq!(one["days"].as_array().unwrap().len(), 1);
+    assert!(!folder.data().exists(), "nothing is written");
+
+    assert_eq!(folder.run(&["backtest"]).code, 2);
+    let none = folder.run(&["backtest", "--replay", "."]);
+    assert_eq!(none.code, 2);
+    assert!(none.stderr.contains("named like 2026-08-05"), "{}", none.stderr);
+    let asn = folder.run(&[&args[..], &["--asn", "nowhere.mmdb"]].concat());
+    assert_eq!(asn.code, 3);
+    assert!(asn.stderr.contains("nowhere.mmdb"), "{}", asn.stderr);
 }
 
 #[test]

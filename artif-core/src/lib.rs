@@ -37,6 +37,8 @@
 //! * An operator's override ([`Engine::add_override`], [`Overrides`]) beats everything else and
 //!   counts in every process within a second.
 //! * [`Engine::spawn_refresh`] keeps it all current from a thread of its own.
+//! * [`Engine::feed_report`] compares the feeds: who has what alone, who is early, who copies whom
+//!   ([`report`]).
 //! * A feed that fails, or whose new content looks wrong, keeps its last good content;
 //!   [`ReputationEngine::status`] says so.
 //!
@@ -53,11 +55,15 @@
 //! | `fetch` | yes | feeds over HTTP(S): reqwest, rustls, tokio |
 //! | `misp` | yes | MISP sources; the parser of MISP events is always there |
 //! | `geo` | yes | readers for MaxMind DB files |
-//! | `cli` | no | the `artif` command |
+//! | `plots` | no | the feed report as an HTML page with plots: plotters, SVG only |
+//! | `backtest` | no | replays of dated feeds that judge scorers: `fastrand` |
+//! | `cli` | no | the `artif` command, with these two |
 //!
 //! With `default-features = false` what is left can read snapshots, and parse and compile local
 //! files, without tokio, reqwest and sled.
 
+#[cfg(feature = "backtest")]
+pub mod backtest;
 mod category;
 mod change;
 #[cfg(feature = "cli")]
@@ -79,6 +85,7 @@ pub mod misp;
 mod net;
 mod overlay;
 mod pinned;
+pub mod report;
 mod reputation;
 mod schedule;
 pub mod score;

@@ -67,6 +67,18 @@ impl Folder {
         );
     }
 
+    /// Puts the samples' files into dated folders.
+    pub(crate) fn dated_days(&self, name: &str) {
+        for day in 1..=3 {
+            let to = self.path(name).join(format!("2026-08-0{day}"));
+            std::fs::create_dir_all(&to).unwrap();
+            for file in std::fs::read_dir(samples().join(format!("feeds/day{day}"))).unwrap() {
+                let file = file.unwrap();
+                std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+            }
+        }
+    }
+
     /// Takes in a day of the samples, as if on that day.
     pub(crate) fn day(&self, day: u32, args: &[&str]) -> Ended {
         let catalogue = Self::catalogue(day);

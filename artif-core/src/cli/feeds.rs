@@ -16,6 +16,7 @@ use crate::snapshot::SnapshotFeed;
 pub(super) fn run(command: &FeedsCommand, context: &mut Context<'_>) -> Done {
     match command {
         FeedsCommand::List { table, all } => list(*table, *all, context),
+        FeedsCommand::Report(args) => super::report::run(args, context),
         FeedsCommand::Show { id } => show(id, context),
         FeedsCommand::Accept { id } => accept(id, context),
         FeedsCommand::Add(args) => super::add::run(args, context),

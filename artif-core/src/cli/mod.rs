@@ -5,6 +5,7 @@
 
 mod add;
 mod args;
+mod backtest;
 mod check;
 mod context;
 mod demo;
@@ -20,6 +21,7 @@ mod output;
 mod overrides;
 mod progress;
 mod refresh;
+mod report;
 mod sample;
 mod snapshot;
 mod status;
@@ -99,6 +101,7 @@ fn dispatch(command: &Command, context: &mut Context<'_>) -> Done {
         Command::Override(command) => overrides::run(command, context),
         Command::Geo(command) => geo::run(command, context),
         Command::Snapshot(command) => snapshot::run(command, context),
+        Command::Backtest(args) => backtest::run(args, context),
         Command::Demo(args) => demo::run(args, context),
     }
 }

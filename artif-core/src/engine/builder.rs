@@ -18,7 +18,7 @@ use crate::geo::{GeoTable, Updates};
 use crate::ledger::{Ledger, LedgerOptions, MemoryStore, Store, newest_good};
 use crate::overlay::Overlay;
 use crate::score;
-use crate::snapshot::{Input, Snapshot, SnapshotFeed, compile};
+use crate::snapshot::{Input, ReadCounts, Snapshot, SnapshotFeed, compile};
 use crate::view::Answers;
 use crate::warninglist;
 
@@ -229,6 +229,7 @@ impl EngineBuilder {
         // What kept feeds from ever being loaded is known from the snapshot alone.
         let troubles = known_troubles(&answers.load().snapshot.meta().feeds);
         let list_facts = known_list_facts(&answers.load().snapshot.meta().feeds);
+        let read_counts = known_read_counts(&answers.load().snapshot.meta().feeds);
         Engine::start(Shared {
             config,
             feeds: Mutex::new(feeds),
@@ -247,6 +248,7 @@ impl EngineBuilder {
             list_facts: Mutex::new(list_facts),
             #[cfg(feature = "misp")]
             misp_folder,
+            read_counts: Mutex::new(read_counts),
         })
     }
 }
@@ -280,6 +282,11 @@ fn known_list_facts(feeds: &[SnapshotFeed]) -> BTreeMap<FeedId, ListFacts> {
         Some((feed.id.parse().ok()?, ListFacts { name: feed.name.clone(), version }))
     };
     feeds.iter().filter_map(facts).collect()
+}
+
+/// What the documents of feeds held when they were read last.
+fn known_read_counts(feeds: &[SnapshotFeed]) -> BTreeMap<FeedId, ReadCounts> {
+    feeds.iter().filter_map(|feed| Some((feed.id.parse().ok()?, feed.read?))).collect()
 }
 
 /// The warninglists of the configuration. Where their folder has gone away, those that the ledger

@@ -42,7 +42,7 @@ pub use options::{Progress, RefreshEvent, RefreshOptions};
 pub use overrides::Overrides;
 pub use owner::Engine;
 pub use reader::Reader;
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "cli", feature = "backtest"))]
 pub(crate) use refresh::parse_limits;
 pub use refresh::{FeedReport, Outcome, RefreshReport, RefreshTimings};
 pub use schedule::{Listener, Refresher, ScheduleEvent, ScheduleOptions};
@@ -137,6 +137,7 @@ fn feeds_now(
                     Some(head) => head.stale.clone(),
                     None => troubles.get(&feed.id).cloned(),
                 },
+                read: None,
                 outdated: head.is_some_and(|head| counts_until(feed, head, guard) < now),
                 warninglist: None,
             }

@@ -58,6 +58,10 @@ pub(super) fn publish_if_needed(
     let guard = &shared.config.guard;
     let mut described = feeds_now(&taking_part, &heads, &shared.troubles, guard, now);
     let next_outdated = next_outdated(shared, &taking_part, &heads, now);
+    let counts = shared.read_counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for (feed, described) in taking_part.iter().zip(&mut described) {
+        described.read = counts.get(&feed.id).copied();
+    }
     let builtin = describe_warninglists(shared, &mut described)?;
     let input = Input {
         feeds: described,
@@ -144,6 +148,7 @@ fn describe_warninglists(shared: &Shared, feeds: &mut Vec<SnapshotFeed>) -> Resu
             first_loaded: None,
             confirmed: None,
             stale: None,
+            read: None,
             outdated: false,
             warninglist: Some(list.facts),
         });

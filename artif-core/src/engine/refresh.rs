@@ -271,13 +271,21 @@ fn refresh_chosen(
     Ok(RefreshReport { feeds: reports, warninglists, misp, expired, published, snapshot, timings })
 }
 
-/// The reports of feeds and those of warninglists, of which it is kept what they say of themselves.
+/// The reports of feeds and those of warninglists. What they held is kept, and of warninglists what
+/// they say of themselves.
 fn apart(shared: &Shared, reports: Vec<FeedReport>) -> (Vec<FeedReport>, Vec<FeedReport>) {
     let known = shared.warninglists();
     let ids: std::collections::BTreeSet<_> = known.iter().map(|list| &list.id).collect();
     let (lists, feeds): (Vec<_>, Vec<_>) =
         reports.into_iter().partition(|report| ids.contains(&report.feed));
     drop(known);
+    let mut counts = shared.read_counts.lock().unwrap_or_else(PoisonError::into_inner);
+    for report in lists.iter().chain(&feeds).filter(|report| report.commit.is_some()) {
+        if let Some(parse) = &report.parse {
+            counts.insert(report.feed.clone(), parse.into());
+        }
+    }
+    drop(counts);
     let mut known = shared.list_facts.lock().unwrap_or_else(PoisonError::into_inner);
     for report in lists.iter().filter(|report| report.commit.is_some()) {
         let header = report.parse.as_ref().map(|parse| &parse.header);

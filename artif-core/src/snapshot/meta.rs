@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::category::{CategorySet, ThreatLevel};
-use crate::feed::Role;
+use crate::feed::{ParseReport, Role, SkipReason};
 use crate::geo::GeoDatabase;
 use crate::thresholds::Thresholds;
 use crate::warninglist::{Action, Facts};
@@ -51,12 +51,62 @@ pub struct SnapshotFeed {
     pub confirmed: Option<DateTime<Utc>>,
     /// Why the newest attempt for it failed or was refused.
     pub stale: Option<String>,
+    /// What its newest document held; `None` where nothing was read since this is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<ReadCounts>,
     /// Whether it does not count, as it was not confirmed within its `guard.max_age`.
     #[serde(default)]
     pub outdated: bool,
     /// Where it is a warninglist: what it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warninglist: Option<Facts>,
+}
+
+/// What a feed's document held, of what was kept and what was dropped.
+///
+/// ```
+/// # use artif_core::{Engine, Feed, RefreshOptions};
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let list = dir.path().join("list.txt");
+/// std::fs::write(&list, "93.184.216.34\n10.0.0.1\n").unwrap();
+/// let feed = Feed::new("mine", &format!("file:{}", list.display())).unwrap();
+/// let engine = Engine::builder().in_memory().feed(feed).build().unwrap();
+/// engine.refresh(&RefreshOptions::default()).unwrap();
+/// let read = engine.feed_report().feeds[0].accuracy.read.unwrap();
+/// assert_eq!((read.entries, read.special_purpose), (1, 1));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ReadCounts {
+    /// Entries kept, repetitions included.
+    pub entries: u64,
+    /// Repetitions among them.
+    pub duplicates: u64,
+    /// Entries dropped because they lie in special-purpose space (private, loopback …).
+    pub special_purpose: u64,
+    /// Networks dropped because they are too wide.
+    pub too_wide: u64,
+    /// Pieces that are no address or network, or none that could be read.
+    pub skipped: u64,
+}
+
+impl From<&ParseReport> for ReadCounts {
+    fn from(report: &ParseReport) -> Self {
+        Self {
+            entries: report.entries,
+            duplicates: report.duplicates,
+            special_purpose: report.special_purpose,
+            too_wide: report.too_wide,
+            skipped: report
+                .skipped
+                .iter()
+                .filter(|(reason, _)| {
+                    !matches!(reason, SkipReason::SpecialPurpose | SkipReason::TooWide)
+                })
+                .map(|(_, count)| count)
+                .sum(),
+        }
+    }
 }
 
 /// What a damaged file names.
@@ -74,6 +124,7 @@ pub(crate) static UNKNOWN_FEED: SnapshotFeed = SnapshotFeed {
     first_loaded: None,
     confirmed: None,
     stale: None,
+    read: None,
     outdated: false,
     warninglist: None,
 };

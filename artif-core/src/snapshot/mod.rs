@@ -12,6 +12,7 @@ mod organisations;
 mod publish;
 mod reader;
 mod records;
+mod scan;
 
 #[cfg(test)]
 mod tests;
@@ -22,8 +23,9 @@ pub(crate) use format::VERSION as FORMAT_VERSION;
 pub use index::IndexTier;
 pub(crate) use lanes::{LANES, Lanes};
 pub(crate) use meta::{Meta, UNKNOWN_FEED};
-pub use meta::{SnapshotCounts, SnapshotFeed};
+pub use meta::{ReadCounts, SnapshotCounts, SnapshotFeed};
 pub(crate) use networks::interval;
 pub(crate) use publish::{current, newest_sequence, publish, write_atomically};
 pub(crate) use reader::{Listed, Snapshot};
 pub(crate) use records::{Record, Standing};
+pub(crate) use scan::Spell;

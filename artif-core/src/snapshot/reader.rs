@@ -366,7 +366,9 @@ impl Snapshot {
     }
 
     /// A section as rows; a length that is no multiple of the row's gives none.
-    fn rows<T: FromBytes + zerocopy::KnownLayout + zerocopy::Immutable + zerocopy::Unaligned>(
+    pub(super) fn rows<
+        T: FromBytes + zerocopy::KnownLayout + zerocopy::Immutable + zerocopy::Unaligned,
+    >(
         &self,
         section: Section,
     ) -> &[T] {
