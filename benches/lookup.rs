@@ -4,6 +4,10 @@
 //! cargo bench --bench lookup
 //! benches/count-instructions       # instructions a lookup, under callgrind
 //! ```
+//!
+//! Counted so for uniform IPv4 addresses, flat index, x86-64: gate 188 instructions, pinned check with
+//! all its parts 296, check 355, a row of six columns 146, the same from text 474 (of which making the
+//! text is a part); 0.1 mispredicted branches a check, none a gate.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a bench")]
 
 mod support;
@@ -156,6 +160,8 @@ fn count_instructions(folder: &Path, way: &str, count: usize) {
     let list: Vec<u32> =
         questions.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
     let reader = Reader::open(folder).unwrap();
+    // Its other thread makes it ready for lookups, and callgrind runs one thread at a time.
+    std::thread::sleep(std::time::Duration::from_secs(2));
     let pinned = reader.pin();
     let list = &list[..list.len().min(count)];
     let (bytes, offsets) = packed_text(list.iter().map(|ip| ours::v4(*ip)));
