@@ -418,6 +418,8 @@ impl<'a> Schedule<'a> {
         let next = [self.plan.next(), self.databases.next()];
         let next = next.into_iter().flatten().fold(compile, Seconds::min);
         let next = next.max(self.whole.due(&rules));
+        // Threads that a refresh waited for may have left a token, which would end the sleep at once.
+        std::thread::park_timeout(Duration::ZERO);
         let woken = self.control.woken.swap(false, Ordering::AcqRel);
         if woken || self.said != Some(next) {
             self.said = Some(next);
