@@ -71,6 +71,11 @@ export class FetchError extends ArtifError {
   static override readonly code = "ARTIF_FETCH";
 }
 
+/** A MISP server said no, or nothing; the code in brackets says which it was. */
+export class MispError extends ArtifError {
+  static override readonly code = "ARTIF_MISP";
+}
+
 /** A feed's document is broken as a whole. */
 export class ParseError extends ArtifError {
   static override readonly code = "ARTIF_PARSE";
@@ -135,6 +140,7 @@ export const BY_CODE: ReadonlyMap<string, typeof ArtifError> = new Map(
     ConfigError,
     UnknownFeedError,
     FetchError,
+    MispError,
     ParseError,
     RefusedError,
     LedgerError,
