@@ -276,31 +276,9 @@ impl BacktestReport {
             )?,
         }
         writeln!(out, "\nNew: listed for the first time the next day, against addresses drawn")?;
-        self.heading(out, &format!("{:<21} {:>7} {:>8}", "known until", "bad", "others"))?;
-        for day in &self.days {
-            let question = &day.new;
-            self.row(
-                out,
-                &day.date.to_string(),
-                question.bad,
-                Some(question.others),
-                &question.scorers,
-            )?;
-        }
-        self.mean(out, |day| &day.new, &self.mean_new)?;
+        self.days(out, |day| &day.new, &self.mean_new)?;
         writeln!(out, "\nBack: listed again the next day, against those that stay away")?;
-        self.heading(out, &format!("{:<21} {:>7} {:>8}", "known until", "bad", "others"))?;
-        for day in &self.days {
-            let question = &day.back;
-            self.row(
-                out,
-                &day.date.to_string(),
-                question.bad,
-                Some(question.others),
-                &question.scorers,
-            )?;
-        }
-        self.mean(out, |day| &day.back, &self.mean_back)?;
+        self.days(out, |day| &day.back, &self.mean_back)?;
         if !self.feeds.is_empty() {
             writeln!(out, "\nNew by feed, on days with at least {}", super::FEED_FROM)?;
             self.heading(out, &format!("{:<30} {:>7}", "feed", "bad"))?;
@@ -318,12 +296,18 @@ Uniform addresses are not your visitors, and the feeds of the next day are not t
         )
     }
 
-    fn mean(
+    /// A question's days, and their mean.
+    fn days(
         &self,
         out: &mut String,
         question: impl Fn(&DayResult) -> &Question,
         mean: &[ScorerResult],
     ) -> std::fmt::Result {
+        self.heading(out, &format!("{:<21} {:>7} {:>8}", "known until", "bad", "others"))?;
+        for day in &self.days {
+            let Question { bad, others, scorers, .. } = question(day);
+            self.row(out, &day.date.to_string(), *bad, Some(*others), scorers)?;
+        }
         let days = self.days.len().max(1);
         let average = |pick: &dyn Fn(&Question) -> usize| {
             self.days.iter().map(|day| pick(question(day))).sum::<usize>().div_ceil(days)

@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::io::{BufReader, Seek as _};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use url::Url;
 
 use super::body::TooLarge;
 use super::credentials::Credentials;
-use super::http::{classify, encoding};
+use super::http::{classify, client, encoding};
 use super::policy::{Guard, system_lookup};
 use super::proxy::Proxies;
 use super::spool::{Encoding, Intake};
@@ -143,20 +142,8 @@ impl Api {
         let (tls, no_tls) =
             tls::config_as(None, options.ca_file.as_deref(), identity).map_err(here)?;
         let Proxies { rules, hosts } = Proxies::new(options).map_err(here)?;
-        let builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .dns_resolver(Arc::new(Guard::new(system_lookup(), true, hosts)))
-            .connect_timeout(options.connect_timeout)
-            .user_agent(options.user_agent())
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .referer(false);
-        let http = rules
-            .into_iter()
-            .fold(builder, reqwest::ClientBuilder::proxy)
-            .build()
-            .map_err(|error| here(classify(error, "no HTTP client")))?;
+        let guard = Guard::new(system_lookup(), true, hosts);
+        let http = client(tls, guard, rules, options).map_err(here)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -210,22 +210,7 @@ impl Client {
         let (tls, no_tls) = tls::config(surroundings.roots.clone(), options.ca_file.as_deref())?;
         let Proxies { rules, hosts } = Proxies::new(options)?;
         let guard = Guard::new(Arc::clone(&surroundings.lookup), options.allow_private, hosts);
-        let builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .dns_resolver(Arc::new(guard))
-            .connect_timeout(options.connect_timeout)
-            .user_agent(options.user_agent())
-            // Followed here, within bounds. So is what encodings there are taken off, and retried.
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            // None but those configured: a proxy resolves names by itself, past the guard.
-            .no_proxy()
-            .referer(false);
-        let http = rules
-            .into_iter()
-            .fold(builder, reqwest::ClientBuilder::proxy)
-            .build()
-            .map_err(|error| classify(error, "no HTTP client"))?;
+        let http = client(tls, guard, rules, options)?;
         Ok(Self { http, options: options.clone(), no_tls })
     }
 
@@ -415,6 +400,31 @@ fn not_kept(error: io::Error, encoding: Encoding) -> Failure {
     };
     let reason = format!("{what}: {error}");
     Failure { retryable: true, source: Some(Box::new(error)), ..Failure::for_good(reason) }
+}
+
+/// A client that does nothing by itself: what servers ask for is bounded here.
+pub(super) fn client(
+    tls: rustls::ClientConfig,
+    guard: Guard,
+    proxies: Vec<reqwest::Proxy>,
+    options: &FetchOptions,
+) -> Result<reqwest::Client, Failure> {
+    let builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .dns_resolver(Arc::new(guard))
+        .connect_timeout(options.connect_timeout)
+        .user_agent(options.user_agent())
+        // Followed here, within bounds. So is what encodings there are taken off, and retried.
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        // None but those configured: a proxy resolves names by itself, past the guard.
+        .no_proxy()
+        .referer(false);
+    proxies
+        .into_iter()
+        .fold(builder, reqwest::ClientBuilder::proxy)
+        .build()
+        .map_err(|error| classify(error, "no HTTP client"))
 }
 
 /// An error of the HTTP library in our words; its own text names the address, with the query.
