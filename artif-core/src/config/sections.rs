@@ -146,9 +146,9 @@ impl<'de> Deserialize<'de> for ScorerKind {
 /// | `triage_below` | `40.0` | score below which any other address needs a look |
 /// | `category.NAME` | none | a [`CategoryThresholds`] for addresses listed for that alone |
 ///
-/// How many good addresses a threshold meets: of the announced IPv4 addresses that no feed of
-/// 2026-08-18 listed, drawn evenly, the risk scorer with its `prior` of 0.01 put about 1 % below 90,
-/// 0.08 % below 50 and 0.005 % below 10.
+/// How many good addresses a threshold meets: of 273,009 announced IPv4 addresses drawn evenly, none
+/// on any of 85 public lists, the risk scorer with its `prior` of 0.01 put, after 13 days of up to 23
+/// of these lists, 0.51 % below 90, 0.047 % below 50, 0.039 % below 40 and 0.005 % below 10.
 ///
 /// ```
 /// assert_eq!(artif_core::config::Scoring::default().triage_below, 40.0);
