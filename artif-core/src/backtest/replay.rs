@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{NaiveDate, NaiveTime};
 
-use crate::clock::{Seconds, datetime, seconds, span};
+use crate::clock::{Seconds, seconds, span};
 use crate::config::{Config, ScorerKind};
 use crate::engine::parse_limits;
 use crate::error::{Error, Result};
@@ -178,24 +178,7 @@ impl<'a> Replay<'a> {
         let mut feeds = Vec::with_capacity(loaded.len());
         for Loaded { feed, .. } in loaded {
             let head = self.store.head(&feed.id)?;
-            feeds.push(SnapshotFeed {
-                id: feed.id.to_string(),
-                name: feed.name.clone(),
-                provider: feed.provider.clone(),
-                source_group: feed.source_group.clone(),
-                categories: feed.categories,
-                threat_level: feed.threat_level,
-                role: feed.role,
-                reliability: feed.reliability(),
-                enabled: true,
-                count: head.as_ref().map_or(0, |head| head.count),
-                first_loaded: head.as_ref().map(|head| datetime(head.first_loaded)),
-                confirmed: head.as_ref().map(|head| datetime(head.confirmed)),
-                stale: None,
-                read: None,
-                outdated: false,
-                warninglist: None,
-            });
+            feeds.push(SnapshotFeed::new(feed, head.as_ref()));
         }
         let compiled = compile(Input {
             feeds,

@@ -22,7 +22,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 
 use self::admission::Troubles;
-use crate::clock::{Seconds, datetime, span};
+use crate::clock::{Seconds, span};
 use crate::columns::{Addresses, AnswerColumns};
 use crate::error::Result;
 use crate::explain::{Evidence, Explanation, PastReputation};
@@ -98,12 +98,12 @@ pub trait ReputationEngine: Send + Sync {
     fn status(&self) -> Status;
 }
 
-/// Feeds as configured, with their states in the ledger.
 /// Until when a feed counts that is not confirmed again.
 fn counts_until(feed: &Feed, head: &FeedHead, guard: &crate::config::Guard) -> Seconds {
     head.confirmed.saturating_add(span(feed.guard.max_age.unwrap_or(guard.max_age)))
 }
 
+/// Feeds as configured, with their states in the ledger.
 fn feeds_now(
     feeds: &[Feed],
     heads: &[FeedHead],
@@ -120,27 +120,12 @@ fn feeds_now(
         .iter()
         .map(|feed| {
             let head = state(feed);
-            SnapshotFeed {
-                id: feed.id.to_string(),
-                name: feed.name.clone(),
-                provider: feed.provider.clone(),
-                source_group: feed.source_group.clone(),
-                categories: feed.categories,
-                threat_level: feed.threat_level,
-                role: feed.role,
-                reliability: feed.reliability(),
-                enabled: feed.enabled,
-                count: head.map_or(0, |head| head.count),
-                first_loaded: head.map(|head| datetime(head.first_loaded)),
-                confirmed: head.map(|head| datetime(head.confirmed)),
-                stale: match head {
-                    Some(head) => head.stale.clone(),
-                    None => troubles.get(&feed.id).cloned(),
-                },
-                read: None,
-                outdated: head.is_some_and(|head| counts_until(feed, head, guard) < now),
-                warninglist: None,
+            let mut known = SnapshotFeed::new(feed, head);
+            if head.is_none() {
+                known.stale = troubles.get(&feed.id).cloned();
             }
+            known.outdated = head.is_some_and(|head| counts_until(feed, head, guard) < now);
+            known
         })
         .collect()
 }

@@ -4,8 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::category::{CategorySet, ThreatLevel};
-use crate::feed::{ParseReport, Role, SkipReason};
+use crate::clock::datetime;
+use crate::feed::{Feed, ParseReport, Role, SkipReason};
 use crate::geo::GeoDatabase;
+use crate::ledger::FeedHead;
 use crate::thresholds::Thresholds;
 use crate::warninglist::{Action, Facts};
 
@@ -130,6 +132,28 @@ pub(crate) static UNKNOWN_FEED: SnapshotFeed = SnapshotFeed {
 };
 
 impl SnapshotFeed {
+    /// A feed as configured, with what the ledger knows of it.
+    pub(crate) fn new(feed: &Feed, head: Option<&FeedHead>) -> Self {
+        Self {
+            id: feed.id.to_string(),
+            name: feed.name.clone(),
+            provider: feed.provider.clone(),
+            source_group: feed.source_group.clone(),
+            categories: feed.categories,
+            threat_level: feed.threat_level,
+            role: feed.role,
+            reliability: feed.reliability(),
+            enabled: feed.enabled,
+            count: head.map_or(0, |head| head.count),
+            first_loaded: head.map(|head| datetime(head.first_loaded)),
+            confirmed: head.map(|head| datetime(head.confirmed)),
+            stale: head.and_then(|head| head.stale.clone()),
+            read: None,
+            outdated: false,
+            warninglist: None,
+        }
+    }
+
     /// Whether feeds alone may not block what it lists.
     pub(crate) fn caps(&self) -> bool {
         self.warninglist.as_ref().is_some_and(|facts| facts.action == Action::Cap)

@@ -74,7 +74,9 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
-        sync_folder(path.parent().unwrap_or(Path::new(".")))
+        // The parent of a bare name is the empty path.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        sync_folder(folder.unwrap_or(Path::new(".")))
     };
     write().map_err(|error| {
         let _ = fs::remove_file(&temporary);
