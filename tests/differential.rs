@@ -41,7 +41,7 @@ impl Input {
             };
         }
         println!("made-up lists");
-        let samples = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data"));
+        let samples = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/samples"));
         let mut random = Random(5);
         let feeds = (0..40).map(|n| {
             let mut text = String::new();

@@ -79,7 +79,7 @@ pub(crate) fn sample_feeds(dir: &Path) {
 /// An engine for the feeds that [`sample_feeds`] wrote.
 #[cfg(feature = "geo")]
 pub(crate) fn sample_builder(dir: &Path, tier: &str) -> artif_core::EngineBuilder {
-    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data");
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/samples");
     let config = format!(
         "[snapshot]\nindex = '{tier}'\n\
          [geo]\nasn = '{samples}/sample-asn.mmdb'\ncountry = '{samples}/sample-country.mmdb'"
