@@ -77,6 +77,9 @@ mod engine;
 mod error;
 mod explain;
 pub mod feed;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 pub mod geo;
 pub mod ledger;

@@ -2,6 +2,8 @@
 
 #[cfg(not(feature = "geo"))]
 mod absent;
+#[cfg(all(any(test, fuzzing), feature = "geo"))]
+pub(crate) mod fuzz;
 #[cfg(feature = "geo")]
 mod merge;
 #[cfg(feature = "geo")]

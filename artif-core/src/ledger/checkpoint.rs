@@ -90,6 +90,23 @@ fn section_sum(number: u64, kind: u8, payload: &[u8]) -> u64 {
     sum.digest()
 }
 
+/// Puts the sums that fit what is there, as far as it has the shape of a checkpoint.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn reseal(bytes: &mut [u8]) {
+    let Some((header, mut rest)) = bytes.split_at_mut_checked(HEADER) else { return };
+    if let Some((content, sum)) = header.split_last_chunk_mut() {
+        *sum = xxh3_64(content).to_le_bytes();
+    }
+    for number in 0.. {
+        let Some(([kind, length @ ..], after)) = rest.split_first_chunk_mut::<5>() else { return };
+        let length = u32::from_le_bytes(*length) as usize;
+        let Some((section, after)) = after.split_at_mut_checked(length) else { return };
+        let Some((sum, after)) = after.split_first_chunk_mut() else { return };
+        *sum = section_sum(number, *kind, section).to_le_bytes();
+        rest = after;
+    }
+}
+
 /// Writes the format: the overrides, then each feed's head followed by its blocks.
 pub(crate) struct Writer<'a> {
     out: &'a mut dyn Write,

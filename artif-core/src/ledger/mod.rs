@@ -6,6 +6,8 @@ mod bytes;
 mod checkpoint;
 mod digest;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod lock;
 mod memory;
 mod merge;

@@ -263,6 +263,29 @@ fn parse(bytes: &[u8]) -> Option<Content> {
     Some(Content { last: last?, end: bytes.len() - rest.len(), records })
 }
 
+/// Reads a log for nothing but to see what happens.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_bytes(bytes: &[u8]) {
+    if let Some(content) = parse(bytes) {
+        assert!(content.end <= bytes.len() && content.records.len() <= content.end);
+    }
+}
+
+/// Puts the sums that fit what is there, as far as it has the shape of a log.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn reseal(bytes: &mut [u8]) {
+    let Some((header, mut rest)) = bytes.split_at_mut_checked(HEADER) else { return };
+    if let Some((content, sum)) = header.split_last_chunk_mut() {
+        *sum = xxh3_64(content).to_le_bytes();
+    }
+    while let Some(length) = rest.first_chunk().map(|length| u32::from_le_bytes(*length) as usize) {
+        let Some((record, after)) = rest.split_at_mut_checked(12 + length) else { return };
+        let Some((sum, after)) = after.split_first_chunk_mut() else { return };
+        *sum = xxh3_64(record).to_le_bytes();
+        rest = after;
+    }
+}
+
 /// The first record of these bytes and its length.
 fn first(bytes: &[u8]) -> Decoded<(u64, OverrideChange, usize)> {
     use super::bytes::Damaged;

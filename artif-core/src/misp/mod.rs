@@ -129,6 +129,8 @@ mod event;
 pub(crate) mod exchange;
 #[cfg(feature = "misp")]
 pub(crate) mod feed;
+#[cfg(all(any(test, fuzzing), feature = "misp"))]
+pub(crate) mod fuzz;
 #[cfg(feature = "misp")]
 mod journal;
 #[cfg(feature = "misp")]

@@ -3,6 +3,8 @@
 mod compile;
 mod flatten;
 mod format;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod gather;
 mod index;
 mod lanes;

@@ -9,6 +9,8 @@ pub(crate) mod api;
 mod body;
 #[cfg(feature = "fetch")]
 mod credentials;
+#[cfg(all(any(test, fuzzing), feature = "fetch"))]
+pub(crate) mod fuzz;
 mod headers;
 #[cfg(feature = "fetch")]
 mod http;
