@@ -3,14 +3,21 @@
 // * peer: a Map of addresses, sorted ranges, and `maxmind` for ASN and country, with its cache.
 // * net.BlockList, cidr-matcher, ip-range-check: whether it is listed, nothing else, with as many
 //   networks as they can hold.
+// * Redis, where `redis-server` is installed: one GET, over a Unix socket.
 // * artif: score alone; an answer of which three fields are read; columns for all at once.
 
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync } from "node:fs";
 import { createRequire } from "node:module";
 import { BlockList } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Reader } from "artif";
 import CidrMatcher from "cidr-matcher";
 import ipRangeCheck from "ip-range-check";
 import maxmind from "maxmind";
+import { createClient } from "redis";
 import { compare, input, number, questions } from "./support.mjs";
 
 const require = createRequire(import.meta.url);
@@ -132,6 +139,34 @@ for (const [name, list] of Object.entries(questions(lists, COUNT))) {
   }
   const overEmpty = times.get("gate") / times.get("empty call");
   console.log(`  gate is ${overEmpty.toFixed(2)} times an empty call with a text\n`);
+}
+
+await redis();
+
+/** A question to a Redis server on this machine: the least that any service can cost. */
+async function redis() {
+  const folder = mkdtempSync(join(tmpdir(), "artif-redis-"));
+  const socket = join(folder, "socket");
+  const options = ["--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder];
+  const server = spawn("redis-server", options, { stdio: "ignore" });
+  const there = await Promise.race([
+    once(server, "error").then(() => false),
+    once(server, "spawn").then(() => true),
+  ]);
+  if (!there) return console.log("redis-server is not installed: not compared\n");
+  const client = createClient({ socket: { path: socket, reconnectStrategy: 50 } });
+  client.on("error", () => {});
+  await client.connect();
+  const [list] = Object.values(questions(lists, 20_000));
+  await Promise.all(list.map((ip) => client.set(ip, "0")));
+  const began = performance.now();
+  for (const ip of list) sink += (await client.get(ip)).length;
+  const waited = ((performance.now() - began) * 1e6) / list.length;
+  const times = compare([["gate", each((ip) => reader.gate(ip))]], list);
+  const ratio = waited / times.get("gate");
+  console.log(`Redis GET, one after the other: ${waited.toFixed(0)} ns each, ${ratio.toFixed(0)} gates\n`);
+  await client.close();
+  server.kill();
 }
 
 const everything = lists.flatMap(([, entries]) => entries);

@@ -55,7 +55,7 @@ export async function input() {
     ? readdirLists(corpus)
     : settings.feed.map(({ id, url }) => [id, url.slice("file:".length)]);
   const lists = files.map(([id, file]) => [id, networks(readFileSync(file, "latin1"))]);
-  return { data, lists, geo: settings.geo };
+  return { data, lists, geo: settings.geo, settings };
 }
 
 function readdirLists(corpus) {
