@@ -142,7 +142,7 @@ fn keys_are_read_where_they_are_and_not_shown() {
 }
 
 #[test]
-fn organisations_tags_or_all_of_it() {
+fn organisations_feeds_tags_or_all_of_it() {
     let dir = tempfile::tempdir().unwrap();
     let key = key_in(dir.path());
     let misp = Misp::start(NOW);
@@ -163,6 +163,29 @@ fn organisations_tags_or_all_of_it() {
         expect(&[("misp.c2", 2), ("misp.scanner", 2)]),
         "tags of attributes beside those of events"
     );
+    {
+        let mut store = misp.store();
+        let feed = |id: &str, name: &str, event: &str| {
+            serde_json::json!({
+                "id": id, "name": name, "provider": "P", "url": "http://127.0.0.1:9/list",
+                "enabled": true, "source_format": "freetext", "event_id": event,
+            })
+        };
+        let event = *store.events.keys().next().unwrap();
+        store.feeds.insert(7, feed("7", "Their list", &event.to_string()));
+        // This one makes an event each time.
+        store.feeds.insert(8, feed("8", "Moving list", "0"));
+        for address in ["60.0.0.4", "60.0.0.5"] {
+            let event = store.add_event("Moving list feed", 1, &[]);
+            store.add(event, "ip-dst", address);
+        }
+    }
+    let of_feeds = counts("feeds = 'feed'");
+    let named: Vec<_> = of_feeds.iter().filter(|(id, _)| id.ends_with("list")).cloned().collect();
+    assert_eq!(named, expect(&[("misp.moving-list", 2), ("misp.their-list", 1)]));
+    assert_eq!(of_feeds.len(), 4, "{of_feeds:?}");
+    misp.store().events.retain(|_, event| event.info != "Moving list feed");
+    misp.store().feeds.clear();
     assert_eq!(counts("feeds = 'one'\nnot_tags = ['TLP:red']"), expect(&[("misp.all", 2)]));
     assert_eq!(counts("feeds = 'org'\nnot_orgs = ['cert a']"), expect(&[("misp.cert-b", 1)]));
     assert_eq!(counts("feeds = 'one'\ntags = ['scanner']"), expect(&[("misp.all", 2)]));

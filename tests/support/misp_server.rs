@@ -60,6 +60,8 @@ pub(crate) struct Store {
     pub(crate) allowed: BTreeSet<String>,
     /// The feeds, as they are stored.
     pub(crate) feeds: BTreeMap<u64, Value>,
+    /// What the server gets when it fetches these addresses.
+    pub(crate) lists: BTreeMap<String, Vec<String>>,
     /// The tags there are; others are unknown.
     pub(crate) tags: BTreeSet<String>,
     /// The warninglists with their entries.
@@ -297,6 +299,10 @@ fn change(store: &mut Store, path: &str, query: &Value) -> Option<Value> {
                 let name = feed["name"].as_str().unwrap().to_owned();
                 let event = store.add_event(&format!("{name} feed"), 4, &[]);
                 store.feeds.get_mut(&id)?["event_id"] = json!(event.to_string());
+                let list = store.lists.get(feed["url"].as_str().unwrap()).cloned();
+                for address in list.unwrap_or_default() {
+                    store.add(event, "ip-dst", &address);
+                }
             }
             json!({"result": "Fetching the feed has successfully completed."})
         }

@@ -23,6 +23,8 @@ pub enum MispFeeds {
     /// Each event, with its threat level and tags.
     #[default]
     Event,
+    /// Each feed of the server, made of what it wrote there; what no feed wrote as with `Event`.
+    Feed,
     /// Each tag that `tags` names, with everything that has it.
     Tag,
     /// Each organisation that created events.
@@ -72,7 +74,7 @@ impl MispExchange {
 /// | `url` | | address, with the path MISP has there |
 /// | `key` | | where the key is: `env:NAME` or `file:PATH` |
 /// | `enabled` | `true` | |
-/// | `feeds` | `"event"` | what becomes a feed: each `event`, `tag`, `org`, or `one` for all |
+/// | `feeds` | `"event"` | what becomes a feed: each `event`, `feed` of the server, `tag`, `org`, or `one` for all |
 /// | `to_ids` | `true` | take only attributes that are meant for detection |
 /// | `unpublished` | `false` | take events that are not published, too |
 /// | `tags` | `[]` | take only what has one of these tags; `*` stands for anything |

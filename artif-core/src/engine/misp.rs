@@ -10,15 +10,16 @@ use super::admission::Admission;
 use super::owner::{Engine, ListFacts, Shared};
 use super::refresh::{Content, FeedReport, Outcome};
 use crate::clock::{Seconds, span};
-use crate::config::{Config, Misp, MispExchange};
+use crate::config::{Config, Misp, MispExchange, MispFeeds};
 use crate::error::{Error, Result};
 use crate::feed::{Feed, FeedId, ParseLimits, Role, parse};
 use crate::ledger::{FeedHead, Generation, Validators};
-use crate::misp::exchange::{Rules, exchange};
+use crate::misp::exchange::{self, Rules, exchange};
 use crate::misp::feed::{self, Read};
+use crate::misp::origin::Survey;
 use crate::misp::{
-    Checked, Client, Exchange, Folder, Known, KnownList, Made, State, SyncReport, Synced, lists,
-    mapping, sync,
+    Checked, Client, Exchange, Folder, Known, KnownList, Made, Remote, State, SyncReport, Synced,
+    lists, mapping, sync,
 };
 use crate::misp::{Sighted, SightingKind, send_all};
 use crate::net::PrefixSet;
@@ -182,7 +183,8 @@ impl Engine {
             let rules = Rules { direction, init: options.init, dry_run: options.dry_run };
             let client = Client::new(server, &shared.config.fetch, cancel)?;
             let state = Folder::of(&shared.misp_data(), &server.id).load(server);
-            done.push(shared.exchange(server, &client, &state, rules)?);
+            let remotes = exchange::there(&client)?;
+            done.push(shared.exchange(server, &client, &state, &remotes, rules)?);
         }
         Ok(done)
     }
@@ -283,10 +285,14 @@ impl Sync<'_> {
         folder.create()?;
         let mut state = folder.load(self.server);
         let client = Client::new(self.server, &self.shared.config.fetch, cancel)?;
-        let synced = self.sync(&client, folder, &mut state);
+        let survey = self.survey(&client, folder);
+        report.requests = client.requests();
+        let survey = survey?;
+        let synced = self.sync(&client, folder, &survey, &mut state);
         report.requests = client.requests();
         let Synced { merged, full, changed } = synced?;
         report.full = full;
+        report.copies = state.copies.len() as u64;
         (report.added, report.changed, report.removed) =
             (merged.added, merged.changed, merged.removed);
         let counted = (merged.rows > 0 || full).then_some(merged.rows);
@@ -303,7 +309,9 @@ impl Sync<'_> {
         report.requests = client.requests();
         if self.server.exchange != MispExchange::Off {
             let rules = Rules { direction: self.server.exchange, init: false, dry_run: false };
-            report.exchange = Some(self.shared.exchange(self.server, &client, &state, rules)?);
+            let remotes = survey.remotes.as_deref().unwrap_or_default();
+            let done = self.shared.exchange(self.server, &client, &state, remotes, rules)?;
+            report.exchange = Some(done);
             report.requests = client.requests();
         }
         if report.loaded > 0 || changed {
@@ -315,16 +323,47 @@ impl Sync<'_> {
         Ok((state, counted))
     }
 
-    fn sync(&self, client: &Client<'_>, folder: &Folder, state: &mut State) -> Result<Synced> {
+    /// The server's feeds, where they are exchanged, or make feeds of ours: what a feed that is
+    /// fetched here wrote there is no second witness.
+    fn survey(&self, client: &Client<'_>, folder: &Folder) -> Result<Survey> {
+        let needed =
+            self.server.exchange != MispExchange::Off || self.server.feeds == MispFeeds::Feed;
+        if !needed && !exchange::was_made(folder) {
+            return Ok(Survey::default());
+        }
+        let remotes = match exchange::there(client) {
+            Ok(remotes) => remotes,
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(error) if needed => return Err(error),
+            Err(error) => {
+                tracing::warn!(server = %self.server.id, %error, "going on with the feeds known before");
+                return Ok(Survey::default());
+            }
+        };
+        let mut ours = self.shared.feeds().clone();
+        ours.retain(|feed| feed.enabled && feed.misp.is_none());
+        // One that never came is none that counts here.
+        let heads = self.admission.store.heads()?;
+        ours.retain(|feed| heads.iter().any(|head| head.feed == feed.id));
+        Ok(Survey { remotes: Some(remotes), ours })
+    }
+
+    fn sync(
+        &self,
+        client: &Client<'_>,
+        folder: &Folder,
+        survey: &Survey,
+        state: &mut State,
+    ) -> Result<Synced> {
         let (server, fetch) = (self.server, &self.shared.config.fetch);
-        let result = sync::sync(client, server, fetch, folder, state, self.admission.now);
+        let result = sync::sync(client, server, fetch, folder, survey, state, self.admission.now);
         match result {
             Err(error) if mapping::is_damage(&error) && state.mirror.is_some() => {
                 tracing::warn!(server = %server.id, %error, "everything is read anew");
                 state.mirror = None;
                 state.pending = None;
                 folder.save(state)?;
-                sync::sync(client, server, fetch, folder, state, self.admission.now)
+                sync::sync(client, server, fetch, folder, survey, state, self.admission.now)
             }
             other => other,
         }
@@ -513,11 +552,13 @@ impl Shared {
         server: &Misp,
         client: &Client<'_>,
         state: &State,
+        remotes: &[Remote],
         rules: Rules,
     ) -> Result<Exchange> {
         let ours = self.feeds().clone();
         let folder = Folder::of(&self.misp_data(), &server.id);
-        exchange(client, server, &ours, &state.events, &folder, rules, &mut |feed, note| {
+        let both = (ours.as_slice(), remotes);
+        exchange(client, server, both, &state.events, &folder, rules, &mut |feed, note| {
             if let Some(dir) = &self.dir {
                 crate::feed::added::write(dir, feed, note)?;
             }

@@ -7,6 +7,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::event::Event;
 use super::mirror::{Reader, Row};
+use super::origin::Writer;
 use super::sort::Sorter;
 use super::state::{Folder, Known, State};
 use super::sync::wanted;
@@ -18,7 +19,7 @@ use crate::feed::{Feed, FeedId, Format, ParseLimits, Parsed, gather};
 use crate::net::{Prefix, PrefixSet};
 
 /// Bumped when the same attributes would make other feeds than before.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A group before its address: a number, family, address, length.
 const MEMBER: usize = 4 + 1 + 16 + 1;
@@ -48,6 +49,9 @@ pub(crate) fn made_from(server: &Misp, state: &State, limits: &ParseLimits) -> S
         let text = format!("{id} {uuid} {info:?} {threat_level} {org:?} {tags:?} {published}\n");
         hash.update(text.as_bytes());
     }
+    // Which events are left out, and which belong together.
+    let together = (*feeds == MispFeeds::Feed).then_some(&state.writers);
+    hash.update(format!("{:?} {together:?}", state.copies.keys()).as_bytes());
     format!("{:032x}", hash.digest128())
 }
 
@@ -186,6 +190,10 @@ struct Rules<'a> {
     /// The events that count, and what all of their attributes have of them.
     events: HashMap<u64, &'a Event>,
     by_name: BTreeMap<&'a str, &'a Event>,
+    /// The groups of events that feeds of the server wrote, by event.
+    written: HashMap<u64, String>,
+    /// By group: the feed, and what it wrote.
+    writers: BTreeMap<String, (&'a Writer, Vec<&'a Event>)>,
     nothing: Vec<String>,
 }
 
@@ -194,11 +202,23 @@ impl<'a> Rules<'a> {
         let events: HashMap<_, _> = state
             .events
             .iter()
-            .filter(|event| wanted(server, event))
+            .filter(|event| wanted(server, &state.copies, event))
             .map(|event| (event.id, event))
             .collect();
         let by_name = events.values().map(|event| (event_name(event), *event)).collect();
-        Self { server, tags: &state.tags, events, by_name, nothing: Vec::new() }
+        let (mut written, mut writers) = (HashMap::new(), BTreeMap::new());
+        let by_feed = state
+            .events
+            .iter()
+            .filter_map(|event| Some((*events.get(&event.id)?, state.writers.get(&event.id)?)));
+        for (event, writer) in by_feed.filter(|_| server.feeds == MispFeeds::Feed) {
+            // Not by its name, which may change.
+            let group = format!("feed {}", writer.id);
+            let of = writers.entry(group.clone()).or_insert_with(|| (writer, Vec::new()));
+            of.1.push(event);
+            written.insert(event.id, group);
+        }
+        Self { server, tags: &state.tags, events, by_name, written, writers, nothing: Vec::new() }
     }
 
     /// What a row is part of.
@@ -216,6 +236,10 @@ impl<'a> Rules<'a> {
         }
         match feeds {
             MispFeeds::Event => vec![event_name(event)],
+            // What nobody but a person wrote is a feed by itself.
+            MispFeeds::Feed => {
+                vec![self.written.get(&event.id).map_or(event_name(event), String::as_str)]
+            }
             MispFeeds::Org => vec![event.org.as_str()],
             MispFeeds::One => vec!["all"],
             MispFeeds::Tag => {
@@ -233,7 +257,8 @@ impl<'a> Rules<'a> {
     /// An id for a group, different from all others.
     fn id(&self, of: &str, taken: &mut BTreeSet<FeedId>) -> Result<FeedId> {
         let server = self.server.id.as_str();
-        let wanted = FeedId::from_name(&format!("{server}.{of}"))
+        let called = self.writers.get(of).map_or(of, |(writer, _)| writer.name.as_str());
+        let wanted = FeedId::from_name(&format!("{server}.{called}"))
             .or_else(|_| FeedId::from_name(&format!("{server}.other")))?;
         let mut id = wanted.clone();
         // Names that differ in what an id cannot hold.
@@ -248,8 +273,13 @@ impl<'a> Rules<'a> {
     }
 
     fn name(&self, of: &str) -> String {
+        if let Some((writer, _)) = self.writers.get(of).filter(|(w, _)| !w.name.is_empty()) {
+            return writer.name.clone();
+        }
         match (self.server.feeds, self.by_name.get(of)) {
-            (MispFeeds::Event, Some(event)) if !event.info.is_empty() => event.info.clone(),
+            (MispFeeds::Event | MispFeeds::Feed, Some(event)) if !event.info.is_empty() => {
+                event.info.clone()
+            }
             (MispFeeds::One, _) => format!("MISP {}", self.server.id),
             _ => of.to_owned(),
         }
@@ -257,15 +287,23 @@ impl<'a> Rules<'a> {
 
     fn describe(&self, id: &FeedId, known: &Known) -> Feed {
         let server = self.server;
-        let event = match server.feeds {
-            MispFeeds::Event => self.by_name.get(known.of.as_str()).copied(),
-            _ => None,
+        let of = known.of.as_str();
+        let writer = self.writers.get(of);
+        let events: Vec<&Event> = match (server.feeds, writer) {
+            (_, Some((_, events))) => events.clone(),
+            (MispFeeds::Event | MispFeeds::Feed, None) => {
+                self.by_name.get(of).copied().into_iter().collect()
+            }
+            _ => Vec::new(),
         };
+        let event = events.first();
         let base = server.url.trim_end_matches('/');
         let url = event.map_or_else(|| base.to_owned(), |e| format!("{base}/events/view/{}", e.id));
-        let org = match (server.feeds, event) {
-            (MispFeeds::Org, _) => Some(known.of.as_str()),
-            (_, event) => event.map(|event| event.org.as_str()),
+        let org = match (server.feeds, writer, event) {
+            (MispFeeds::Org, ..) => Some(of),
+            // One publisher, here and there.
+            (_, Some((writer, _)), _) => Some(writer.provider.as_str()),
+            (.., event) => event.map(|event| event.org.as_str()),
         };
         let mut feed = Feed::part_of(id.clone(), url, server.id.clone())
             .name(known.name.clone())
@@ -273,15 +311,13 @@ impl<'a> Rules<'a> {
             .format(Format::MispEvent { to_ids_only: server.to_ids })
             .refresh_every(crate::clock::span(server.refresh));
         let tag = (server.feeds == MispFeeds::Tag).then(|| known.of.clone());
-        let tags: Vec<String> = event
-            .map(|event| event.tags.clone())
-            .unwrap_or_default()
-            .into_iter()
-            .chain(tag)
-            .collect();
+        let tags: Vec<String> =
+            events.iter().flat_map(|event| event.tags.iter().cloned()).chain(tag).collect();
         feed.categories = categories(server, &tags);
         feed.confidence = confidence(server, &tags);
-        feed.threat_level = event.map_or(ThreatLevel::UNDEFINED, Event::level);
+        // The worst: the lowest number.
+        let worst = events.iter().map(|event| event.level()).min_by_key(|level| level.number());
+        feed.threat_level = worst.unwrap_or(ThreatLevel::UNDEFINED);
         feed.licence = tags.iter().find(|tag| fits("tlp:*", tag)).cloned();
         // What is gone was said to be gone: an event may well become empty.
         feed.can_be_empty = true;

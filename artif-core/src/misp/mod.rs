@@ -22,7 +22,11 @@
 //! Attributes of the types `ip-src`, `ip-dst`, either with `|port`, and `domain|ip` are listed: the
 //! address or network in them, by the rules for all feeds (no special-purpose space, nothing wider
 //! than the floor). Each event is a feed, `misp.UUID`, with the event's title, organisation and threat
-//! level; or, by `feeds`, each organisation, each tag, or all of the server together. An address in
+//! level; or, by `feeds`, each feed of the server, each organisation, each tag, or all of the server
+//! together. With `feeds = "feed"` what a feed of the server wrote is one feed here, by its name and
+//! provider: the event that is its own (`fixed_event`), else those that MISP called after it; every
+//! other event is a feed by itself. (The key has to see the server's feeds for it: those of other
+//! users only where they are visible to all.) An address in
 //! several events is in several feeds: what belongs together is found here, not by MISP's
 //! correlation.
 //!
@@ -73,7 +77,10 @@
 //! event of its own (`fixed_event`) from which nothing is deleted because a download came out short
 //! (`delta_merge` off, and switched off where somebody switched it on). Once that event is known
 //! here, it gets the feed's threat level, and its categories as tags. Feeds with keys, files, and
-//! feeds that are no threats are not handed on. A feed of the server that is switched on there
+//! feeds that are no threats are not handed on. What such an event holds comes from a list that is
+//! fetched here already, and is not taken back: one witness, not two. So it is with every feed of the
+//! server whose address is that of a feed that is enabled and was loaded here, and that has an event of
+//! its own. Where that list is switched off here, the event counts. A feed of the server that is switched on there
 //! becomes a file in `feeds.d` of the data folder; the configuration is not touched. The key's role
 //! has to be that of a site admin for it.
 //!
@@ -138,6 +145,8 @@ pub(crate) mod mapping;
 #[cfg(feature = "misp")]
 mod mirror;
 #[cfg(feature = "misp")]
+pub(crate) mod origin;
+#[cfg(feature = "misp")]
 mod page;
 mod problem;
 #[cfg(feature = "misp")]
@@ -165,6 +174,8 @@ pub use exchange::{Action, Exchange, Step};
 #[cfg(feature = "misp")]
 pub(crate) use mapping::Made;
 pub use problem::Problem;
+#[cfg(feature = "misp")]
+pub(crate) use remote::Remote;
 #[cfg(feature = "misp")]
 pub(crate) use report::statuses;
 pub use report::{ServerStatus, SyncReport};

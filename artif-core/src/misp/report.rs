@@ -59,6 +59,8 @@ pub struct SyncReport {
     pub loaded: u64,
     /// Feeds whose new content was refused; the last good one stays.
     pub refused: u64,
+    /// Events that are left out as a feed that is fetched here fills them: one witness, not two.
+    pub copies: u64,
     /// Warninglists that were read.
     pub lists: u64,
     /// The exchange of feeds, where one is configured.
@@ -86,6 +88,7 @@ impl SyncReport {
             feeds: 0,
             loaded: 0,
             refused: 0,
+            copies: 0,
             lists: 0,
             exchange: None,
             retry_after: None,

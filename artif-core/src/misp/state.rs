@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::event::Event;
+use super::origin::{Copies, Writer};
 use crate::clock::Seconds;
 use crate::config::Misp;
 use crate::error::{Error, Result};
@@ -41,6 +42,9 @@ pub(crate) struct Pending {
     pub(crate) began: u32,
     /// The events as they were then.
     pub(crate) events: Vec<Event>,
+    /// Those among them that do not count as they are copies.
+    #[serde(default)]
+    pub(crate) copies: Copies,
     pub(crate) tasks: Vec<Task>,
     /// Whether what follows from the first task was planned.
     pub(crate) planned: bool,
@@ -81,6 +85,12 @@ pub(crate) struct State {
     pub(crate) server_version: Option<String>,
     /// The events of the last sync.
     pub(crate) events: Vec<Event>,
+    /// Those among them that do not count as they are copies.
+    #[serde(default)]
+    pub(crate) copies: Copies,
+    /// Which feed of the server wrote which event, where that was asked for.
+    #[serde(default)]
+    pub(crate) writers: BTreeMap<u64, Writer>,
     /// When the last sync began, by the server's clock; nothing before the first.
     pub(crate) since: Option<u32>,
     /// When everything was last read.
