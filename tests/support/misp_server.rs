@@ -33,6 +33,9 @@ pub(crate) struct Attribute {
     pub(crate) deleted: bool,
     pub(crate) timestamp: u64,
     pub(crate) tags: Vec<String>,
+    /// As MISP writes it.
+    pub(crate) first_seen: Option<String>,
+    pub(crate) last_seen: Option<String>,
 }
 
 /// What is answered in place of the truth, once.
@@ -68,6 +71,8 @@ pub(crate) struct Store {
     pub(crate) warninglists: BTreeMap<u64, Value>,
     /// Sightings: value, type.
     pub(crate) sightings: Vec<(String, String)>,
+    /// What was said of attributes: of which, as what (0, 1, 2), and when.
+    pub(crate) told: Vec<(u64, u8, u64)>,
     /// Faults of the next requests to these paths.
     pub(crate) faults: VecDeque<(String, Fault)>,
     /// What was asked: path, and body.
@@ -102,6 +107,8 @@ impl Store {
             deleted: false,
             timestamp: self.now,
             tags: Vec::new(),
+            first_seen: None,
+            last_seen: None,
         };
         self.attributes.insert(self.next, attribute);
         self.next
@@ -347,6 +354,18 @@ fn change(store: &mut Store, path: &str, query: &Value) -> Option<Value> {
                 "matching_attributes": ["ip-src", "ip-dst"], "list": values,
             })
         }
+        ("sightings", "restSearch") => {
+            let last = query["last"].as_str()?.strip_suffix('d')?.parse::<u64>().ok()?;
+            let from = store.now - last * 86_400;
+            let said = store.told.iter().enumerate().filter(|(_, (.., at))| *at >= from);
+            let said = said.map(|(place, (attribute, kind, at))| {
+                json!({"Sighting": {
+                    "id": (place + 1).to_string(), "attribute_id": attribute.to_string(),
+                    "type": kind.to_string(), "date_sighting": at.to_string(), "source": "",
+                }})
+            });
+            json!({"response": said.collect::<Vec<_>>()})
+        }
         ("sightings", "add") => {
             let stored: BTreeSet<&str> = store
                 .attributes
@@ -506,7 +525,7 @@ fn search(store: &Store, query: &Value) -> (Value, String) {
             "id": id.to_string(), "event_id": a.event.to_string(), "type": a.kind,
             "value": a.value, "to_ids": a.to_ids, "deleted": a.deleted,
             "timestamp": a.timestamp.to_string(), "uuid": uuid(*id), "comment": "",
-            "first_seen": null, "last_seen": null,
+            "first_seen": a.first_seen, "last_seen": a.last_seen,
             "Event": {"id": a.event.to_string(), "info": "x"},
         });
         if !a.tags.is_empty() {

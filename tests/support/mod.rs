@@ -6,6 +6,8 @@
 pub(crate) mod http_server;
 #[cfg(feature = "misp")]
 pub(crate) mod misp_server;
+#[cfg(feature = "misp")]
+pub(crate) mod misp_world;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

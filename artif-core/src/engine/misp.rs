@@ -15,8 +15,9 @@ use crate::error::{Error, Result};
 use crate::feed::{Feed, FeedId, ParseLimits, Role, parse};
 use crate::ledger::{FeedHead, Generation, Validators};
 use crate::misp::exchange::{self, Rules, exchange};
-use crate::misp::feed::{self, Read};
+use crate::misp::feed::{self, How, Read};
 use crate::misp::origin::Survey;
+use crate::misp::told::Told;
 use crate::misp::{
     Checked, Client, Exchange, Folder, Known, KnownList, Made, Remote, State, SyncReport, Synced,
     lists, mapping, sync,
@@ -59,7 +60,8 @@ pub(super) fn refresh_feeds(
             // The state of the folder goes with the ledger: a dry run would have to undo it.
             Ok(None)
         } else {
-            feed::read(feed, &folder, &shared.config.fetch, limits, known, cancel)
+            let how = How { options: &shared.config.fetch, limits, now: admission.now, cancel };
+            feed::read(feed, &folder, &how, known)
         };
         let (content, missed) = match read {
             Err(Error::Cancelled) => return Err(Error::Cancelled),
@@ -297,7 +299,14 @@ impl Sync<'_> {
             (merged.added, merged.changed, merged.removed);
         let counted = (merged.rows > 0 || full).then_some(merged.rows);
         report.attributes = counted.unwrap_or_default();
-        if let Err(error) = self.apply(folder, &mut state, report) {
+        let mut told = Told::load(folder);
+        // Feeds are brought up to date without it, too.
+        let listened = if self.server.read_sightings {
+            told.update(&client, folder, full, self.admission.now)
+        } else {
+            Ok(())
+        };
+        if let Err(error) = self.apply(folder, &mut state, &told, report) {
             if mapping::is_damage(&error) {
                 // Next time everything is read anew.
                 state.mirror = None;
@@ -305,6 +314,7 @@ impl Sync<'_> {
             }
             return Err(error);
         }
+        listened?;
         self.lists(&client, folder, &mut state, report)?;
         report.requests = client.requests();
         if self.server.exchange != MispExchange::Off {
@@ -370,14 +380,20 @@ impl Sync<'_> {
     }
 
     /// Takes what is held into the ledger, where it is not there yet.
-    fn apply(&self, folder: &Folder, state: &mut State, report: &mut SyncReport) -> Result<()> {
+    fn apply(
+        &self,
+        folder: &Folder,
+        state: &mut State,
+        told: &Told,
+        report: &mut SyncReport,
+    ) -> Result<()> {
         let Admission { store, now, force, .. } = *self.admission;
         let heads: BTreeMap<FeedId, FeedHead> =
             store.heads()?.into_iter().map(|head| (head.feed.clone(), head)).collect();
         let there = |id: &FeedId, known: &Known| {
             heads.get(id).is_some_and(|head| head.validators.content == Some(known.content))
         };
-        let made_from = mapping::made_from(self.server, state, self.limits);
+        let made_from = mapping::made_from(self.server, state, told, self.limits, now);
         let all_there =
             state.feeds.iter().all(|(id, known)| known.gone.is_some() || there(id, known));
         if !force && state.made_from == made_from && all_there {
@@ -392,7 +408,8 @@ impl Sync<'_> {
             self.server,
             folder,
             state,
-            self.limits,
+            told,
+            (self.limits, now),
             |Made { feed, known: made, parsed }| {
                 let id = feed.id.clone();
                 let head = heads.get(&id);

@@ -12,17 +12,19 @@ use super::sort::Sorter;
 use super::state::{Folder, Known, State};
 use super::sync::wanted;
 use super::tags::{any_fits, categories, confidence, fits};
+use super::told::{Opinion, Told};
 use crate::category::ThreatLevel;
+use crate::clock::Seconds;
 use crate::config::{Misp, MispFeeds};
 use crate::error::{Error, Result};
 use crate::feed::{Feed, FeedId, Format, ParseLimits, Parsed, gather};
 use crate::net::{Prefix, PrefixSet};
 
 /// Bumped when the same attributes would make other feeds than before.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
-/// A group before its address: a number, family, address, length.
-const MEMBER: usize = 4 + 1 + 16 + 1;
+/// A group before its address: a number, family, address, length; then since when.
+const MEMBER: usize = 4 + 1 + 16 + 1 + 4;
 
 /// A feed with what it lists now.
 pub(crate) struct Made {
@@ -32,7 +34,13 @@ pub(crate) struct Made {
 }
 
 /// What feeds are made from, in short: with the same nothing has to be made again.
-pub(crate) fn made_from(server: &Misp, state: &State, limits: &ParseLimits) -> String {
+pub(crate) fn made_from(
+    server: &Misp,
+    state: &State,
+    told: &Told,
+    limits: &ParseLimits,
+    now: Seconds,
+) -> String {
     let mut hash = Xxh3::new();
     let Misp { id, url, feeds, to_ids, tags, not_tags, categories, confidence, refresh, .. } =
         server;
@@ -42,12 +50,19 @@ pub(crate) fn made_from(server: &Misp, state: &State, limits: &ParseLimits) -> S
         crate::feed::source::redact(url),
         state.mirror
     );
-    hash.update(rules.as_bytes());
+    hash.update(format!("{rules} {:?} {}", server.max_age, server.read_sightings).as_bytes());
     for event in &state.events {
         // Not its time: an edit that changes nothing of this makes the same feeds.
         let Event { id, uuid, info, threat_level, org, tags, published, .. } = event;
         let text = format!("{id} {uuid} {info:?} {threat_level} {org:?} {tags:?} {published}\n");
         hash.update(text.as_bytes());
+    }
+    // What was said of attributes, and on which day, as that grows old.
+    if server.read_sightings {
+        hash.update(&told.digest().to_le_bytes());
+    }
+    if server.read_sightings || !server.max_age.is_zero() {
+        hash.update(&(now / 86_400).to_le_bytes());
     }
     // Which events are left out, and which belong together.
     let together = (*feeds == MispFeeds::Feed).then_some(&state.writers);
@@ -82,18 +97,20 @@ pub(crate) fn make(
     server: &Misp,
     folder: &Folder,
     state: &State,
-    limits: &ParseLimits,
+    told: &Told,
+    (limits, now): (&ParseLimits, Seconds),
     mut visit: impl FnMut(Made) -> Result<()>,
 ) -> Result<()> {
     let Some(mirror) = &state.mirror else { return Ok(()) };
     let rules = Rules::new(server, state);
+    let age = Age::new(server, told, now);
     let mut groups = Groups::default();
     let mut members = Sorter::<MEMBER, MEMBER>::new(folder.path());
     let mut rows = Reader::open(&folder.mirror(mirror))?;
     while let Some(row) = rows.next()? {
-        let Some(prefix) = row.prefix else { continue };
+        let Some(prefix) = row.prefix.filter(|_| age.counts(&row)) else { continue };
         for group in rules.groups_of(&row) {
-            members.add(member(groups.number(group), prefix))?;
+            members.add(member(groups.number(group), prefix, row.since))?;
         }
     }
     let mut members = members.finish()?;
@@ -113,12 +130,25 @@ pub(crate) fn make(
         };
         let networks = std::iter::from_fn(|| {
             let record = current.take()?;
-            match members.next() {
-                Ok(Some(after)) if number_of(&after) == number => current = Some(after),
-                Ok(after) => next = after,
-                Err(error) => failure = Some(error),
+            loop {
+                match members.next() {
+                    // The same, from later on.
+                    Ok(Some(after)) if place_of(&after) == place_of(&record) => {}
+                    Ok(Some(after)) if number_of(&after) == number => {
+                        current = Some(after);
+                        break;
+                    }
+                    Ok(after) => {
+                        next = after;
+                        break;
+                    }
+                    Err(error) => {
+                        failure = Some(error);
+                        break;
+                    }
+                }
             }
-            prefix_of(&record)
+            Some((prefix_of(&record)?, since_of(&record)))
         });
         let parsed = gather(&id, limits, networks)?;
         if let Some(error) = failure {
@@ -154,14 +184,17 @@ impl Groups {
     }
 }
 
-fn member(group: u32, prefix: Prefix) -> [u8; MEMBER] {
+fn member(group: u32, prefix: Prefix, since: u32) -> [u8; MEMBER] {
     let (family, address) = match prefix {
         Prefix::V4(net) => (4, u128::from(net.first())),
         Prefix::V6(net) => (6, net.first()),
     };
     let mut out = [0; MEMBER];
-    let parts: [&[u8]; 3] = [&group.to_be_bytes(), &[family], &address.to_be_bytes()];
-    for (to, from) in out.iter_mut().zip(parts.concat().into_iter().chain([prefix.len()])) {
+    let (address, length) = (address.to_be_bytes(), [prefix.len()]);
+    // Of several with one address the first is the oldest, those of which nothing is known last.
+    let since = since.wrapping_sub(1).to_be_bytes();
+    let parts: [&[u8]; 5] = [&group.to_be_bytes(), &[family], &address, &length, &since];
+    for (to, from) in out.iter_mut().zip(parts.concat()) {
         *to = from;
     }
     out
@@ -169,6 +202,15 @@ fn member(group: u32, prefix: Prefix) -> [u8; MEMBER] {
 
 fn number_of(member: &[u8; MEMBER]) -> u32 {
     member.first_chunk().map_or(0, |number| u32::from_be_bytes(*number))
+}
+
+/// What a member is without since when.
+fn place_of(member: &[u8; MEMBER]) -> &[u8] {
+    member.get(..MEMBER - 4).unwrap_or(member)
+}
+
+fn since_of(member: &[u8; MEMBER]) -> u32 {
+    member.last_chunk().map_or(0, |since| u32::from_be_bytes(*since).wrapping_add(1))
 }
 
 fn prefix_of(member: &[u8; MEMBER]) -> Option<Prefix> {
@@ -180,6 +222,27 @@ fn prefix_of(member: &[u8; MEMBER]) -> Option<Prefix> {
         Prefix::new(Ipv4Addr::from_bits(u32::try_from(address).ok()?).into(), length)
     } else {
         Prefix::new(Ipv6Addr::from_bits(address).into(), length)
+    }
+}
+
+/// What is too old to count, or was withdrawn.
+struct Age {
+    opinions: HashMap<u64, Opinion>,
+    /// What was last seen before this is too old; 0 for nothing.
+    from: Seconds,
+}
+
+impl Age {
+    fn new(server: &Misp, told: &Told, now: Seconds) -> Self {
+        let opinions = if server.read_sightings { told.by_attribute() } else { HashMap::new() };
+        let limit = Some(crate::clock::span(server.max_age)).filter(|limit| *limit > 0);
+        Self { opinions, from: limit.map_or(0, |limit| now.saturating_sub(limit)) }
+    }
+
+    fn counts(&self, row: &Row) -> bool {
+        let opinion = self.opinions.get(&row.id);
+        let seen = row.seen.max(opinion.map_or(0, Opinion::seen));
+        seen >= self.from && !opinion.is_some_and(|opinion| opinion.withdraws(row.timestamp))
     }
 }
 

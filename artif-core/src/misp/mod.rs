@@ -51,13 +51,29 @@
 //! where the server is slow, and larger again. A sync that breaks off goes on where it was, also in
 //! another process; until it is whole, what was there before counts.
 //!
-//! What is held of a server is in the folder `misp` of the data folder, 44 bytes an attribute; memory
+//! What is held of a server is in the folder `misp` of the data folder, 52 bytes an attribute; memory
 //! does not grow with it.
 //!
 //! With `warninglists`, the lists that are switched on in MISP and hold addresses become
 //! warninglists here, each fetched again when its version changes. They mean what the list of that
 //! name means ([`crate::warninglist`]): public resolvers and CDNs cap, clouds and VPNs only annotate,
 //! whatever MISP calls a false positive; `[warninglists]` has the last word.
+//!
+//! # Since when, and until when
+//!
+//! A listing begins when the attribute was first seen (`first_seen`), else when it was last changed,
+//! and at the latest now: so history and the age that scores know are the server's, from the first sync
+//! on. What is listed already does not begin anew when that changes, and an address that comes back
+//! begins at the earliest when it went. There is no place in a listing for the other end:
+//! `last_seen` and sightings tell how old an attribute is for `max_age` and nothing else. With `decay`
+//! what all of the server's decaying models call decayed is left out; the scores themselves are no
+//! weights, as risk has a decay of its own.
+//!
+//! With `read_sightings` each sync asks, in one request, for what users of the server said of
+//! attributes; it counts for 90 days. An attribute is withdrawn while, since it was last changed, more
+//! false positives (type 1) than sightings (type 0) were reported, or while it was said to have expired
+//! (type 2) and was not seen since. Who changes the attribute afterwards has the last word. A sighting
+//! makes the attribute younger for `max_age`. What is taken back there is noticed after `resync`.
 //!
 //! # Sightings
 //!
@@ -137,6 +153,8 @@ pub(crate) mod exchange;
 #[cfg(feature = "misp")]
 pub(crate) mod feed;
 #[cfg(feature = "misp")]
+mod hashes;
+#[cfg(feature = "misp")]
 mod journal;
 #[cfg(feature = "misp")]
 pub(crate) mod lists;
@@ -164,6 +182,8 @@ mod state;
 pub(crate) mod sync;
 #[cfg(feature = "misp")]
 mod tags;
+#[cfg(feature = "misp")]
+pub(crate) mod told;
 #[cfg(feature = "misp")]
 mod walk;
 

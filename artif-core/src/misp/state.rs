@@ -18,7 +18,7 @@ const STATUS: &str = "status.json";
 const JOURNAL: &str = "journal";
 
 /// Bumped when an older state cannot be gone on with.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A query, to be asked page by page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
