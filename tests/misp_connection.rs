@@ -11,6 +11,7 @@ use artif_core::{Config, Engine, Outcome};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{RootCertStore, ServerConfig};
 use support::misp_server::{KEY, Misp};
+use support::proxy::Proxy;
 use support::refresh;
 
 const NOW: u64 = 1_786_000_000;
@@ -54,7 +55,9 @@ struct Made {
 }
 
 fn made(clients: Option<RootCertStore>) -> Made {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let made =
+        rcgen::generate_simple_self_signed(["localhost".to_owned(), "misp.example".to_owned()])
+            .unwrap();
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -122,6 +125,66 @@ fn a_server_may_want_a_certificate_of_ours() {
     std::fs::write(&private, "no key").unwrap();
     let error = sync(&url, &key, &shown).error.unwrap();
     assert!(error.contains("[misp-setup]") && error.contains("cert.key"), "{error}");
+}
+
+#[test]
+fn a_server_behind_a_proxy() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = key_in(dir.path());
+    // Neither name is known here: only the proxy finds the server.
+    let misp = Misp::start(NOW);
+    fill(&misp);
+    let plain = format!("http://misp.example:{}/misp/", misp.server.address().port());
+    let made = made(None);
+    let secured = Misp::start_tls(NOW, made.server);
+    fill(&secured);
+    let ca = dir.path().join("ca.pem");
+    std::fs::write(&ca, made.pem).unwrap();
+    let https = format!("https://misp.example:{}/", secured.server.address().port());
+
+    let proxy = Proxy::start(None);
+    let own = format!("proxy = '{}'", proxy.url());
+    let report = sync(&plain, &key, &own);
+    assert_eq!((report.error, report.attributes), (None, 3));
+    assert_eq!(proxy.heads().len(), misp.store().log.len(), "all of it went this way");
+    assert!(proxy.heads()[0].starts_with("GET http://misp.example:"));
+
+    // A tunnel: the proxy hears where to, and neither the key nor what is asked.
+    let report = sync(&https, &key, &format!("{own}\nca_file = '{}'", ca.display()));
+    assert_eq!((report.error, report.attributes), (None, 3));
+    let heads = proxy.heads().split_off(misp.store().log.len());
+    assert!(!heads.is_empty());
+    for head in heads {
+        assert!(head.starts_with("CONNECT misp.example:"), "{head}");
+        assert!(!head.contains(KEY) && !head.contains("restSearch"), "{head}");
+    }
+    // Whose certificate is not believed is not believed through a proxy either.
+    assert!(sync(&https, &key, &own).error.unwrap().contains("[misp-tls]"));
+
+    // That of the fetcher, with its credentials; without them, and where nobody listens.
+    let wary = Proxy::start(Some("Basic dXNlcjpwYXNz"));
+    let password = dir.path().join("password");
+    std::fs::write(&password, "pass").unwrap();
+    let of_fetcher = |url: &str, fetch: &str, extra: &str| {
+        let text = format!(
+            "catalogue = []\n[fetch]\nretries = 0\n{fetch}\n[misp]\nurl = '{url}'\nkey = 'file:{}'\n{extra}",
+            key.display()
+        );
+        let config = Config::from_toml(&text).unwrap();
+        refresh(&Engine::builder().config(config).in_memory().build().unwrap()).misp.remove(0)
+    };
+    let auth =
+        format!("proxy = '{}'\nproxy_auth = 'basic:user file:{}'", wary.url(), password.display());
+    assert_eq!(of_fetcher(&plain, &auth, "").error, None);
+    let trust = format!("ca_file = '{}'", ca.display());
+    assert_eq!(of_fetcher(&https, &auth, &trust).error, None);
+    let refused = of_fetcher(&https, &format!("proxy = '{}'", wary.url()), &trust).error.unwrap();
+    assert!(refused.contains("[misp-unreachable]") && refused.contains("proxy"), "{refused}");
+    let nobody = "proxy = 'http://127.0.0.1:1'";
+    let error = of_fetcher(&plain, nobody, "").error.unwrap();
+    assert!(error.contains("[misp-unreachable]"), "{error}");
+    let direct = of_fetcher(&misp.server.url("/"), nobody, "proxy = 'none'");
+    assert_eq!(direct.error, None);
 }
 
 #[test]

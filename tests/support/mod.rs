@@ -9,6 +9,9 @@ pub(crate) mod misp_server;
 #[cfg(feature = "misp")]
 pub(crate) mod misp_world;
 
+#[cfg(feature = "misp")]
+pub(crate) mod proxy;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
