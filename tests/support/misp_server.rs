@@ -53,6 +53,8 @@ pub(crate) enum Fault {
 
 #[derive(Debug, Default)]
 pub(crate) struct Store {
+    /// Connections are closed without an answer.
+    pub(crate) down: bool,
     /// The clock, in Unix seconds.
     pub(crate) now: u64,
     pub(crate) events: BTreeMap<u64, Event>,
@@ -199,6 +201,9 @@ fn respond(store: &Mutex<Store>, head: &str, to: &mut dyn Connection) {
     // It may lie below a path.
     let path = path_of(head).trim_start_matches('/').trim_start_matches("misp/").to_owned();
     let mut store = store.lock().unwrap();
+    if store.down {
+        return;
+    }
     let query = serde_json::from_slice(&body).unwrap_or(Value::Null);
     store.log.push((path.clone(), query.clone()));
     let fault = match store.faults.front() {

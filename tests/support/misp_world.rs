@@ -41,7 +41,7 @@ impl World {
     pub(crate) fn open(&mut self) {
         self.engine = None;
         let text = format!(
-            "catalogue = []\n[fetch]\nretries = 1\nretry_wait = '1s'\n[misp]\nurl = '{}'\nkey = 'file:{}'\n{}",
+            "catalogue = []\n[schedule]\njitter = 0\n[fetch]\nretries = 1\nretry_wait = '1s'\n[misp]\nurl = '{}'\nkey = 'file:{}'\n{}",
             self.misp.server.url("/"),
             self.dir.path().join("key").display(),
             self.extra
