@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use artif_core::misp::SightingKind;
-use artif_core::{Outcome, ReputationEngine, Verdict};
+use artif_core::{Outcome, RefreshOptions, ReputationEngine, Verdict};
 use support::misp_server::{Fault, uuid};
 use support::misp_world::{World, fill};
 
@@ -306,6 +306,61 @@ fn a_slow_server_gets_smaller_pages() {
         world.misp.store().log.iter().filter_map(|(_, query)| query["limit"].as_u64()).collect();
     assert_eq!(limits[..3], [400, 200, 100]);
     assert!(*limits.last().unwrap() > 100, "larger again after a while: {limits:?}");
+}
+
+#[test]
+fn a_dry_run_says_what_a_sync_would_do_and_writes_nothing() {
+    let world = World::new("exchange = 'push'\nwarninglists = true");
+    fill(&mut world.misp.store(), 4, 80);
+    let dry = || {
+        let options = RefreshOptions::default().dry_run();
+        world.engine().refresh(&options).unwrap().misp.remove(0)
+    };
+    let report = dry();
+    assert_eq!((&report.error, report.added, report.feeds), (&None, 70, 4));
+    let added: u64 = report.changes.iter().map(|feed| feed.changes.as_ref().unwrap().added).sum();
+    // Networks, of which two attributes may hold the same.
+    assert_eq!((report.changes.len(), added), (4, 70));
+    assert!(world.engine().feeds().is_empty() && !world.data().join("misp").exists());
+    assert!(world.engine().status().misp.is_empty());
+
+    world.pass(900);
+    world.sync();
+    let files = || -> Vec<(String, u128)> {
+        let entries = std::fs::read_dir(world.data().join("misp").join("misp")).unwrap();
+        let mut files: Vec<_> = entries
+            .map(|entry| entry.unwrap())
+            .map(|e| (e.file_name().into_string().unwrap(), std::fs::read(e.path()).unwrap()))
+            .map(|(name, bytes)| (name, xxhash_rust::xxh3::xxh3_128(&bytes)))
+            .collect();
+        files.sort();
+        files
+    };
+    let first = "60.0.0.0".parse().unwrap();
+    let now =
+        || (files(), world.engine().history(first).len(), world.engine().status().feeds.len());
+    let before = now();
+    world.pass(900);
+    let event = {
+        let mut store = world.misp.store();
+        let ids: Vec<u64> = store.attributes.keys().copied().collect();
+        store.delete(ids[0]);
+        let gone = store.attributes[&ids[1]].event;
+        store.delete_event(gone);
+        let new = store.add_event("new", 1, &[]);
+        store.add(new, "ip-dst", "99.0.0.1");
+        new
+    };
+    let (plan, again) = (dry(), dry());
+    assert_eq!((plan.added, plan.removed), (1, 21));
+    assert_eq!((again.added, again.removed), (1, 21), "the first left nothing behind");
+    let of =
+        |id: u64| plan.changes.iter().find(|f| f.feed.as_str() == format!("misp.{}", uuid(id)));
+    assert_eq!(of(event).unwrap().changes.as_ref().unwrap().added, 1);
+    assert_eq!(plan.changes.len(), 3, "one shorter, one gone, one new");
+    assert_eq!(now(), before);
+    let done = world.sync();
+    assert_eq!((done.added, done.removed), (plan.added, plan.removed));
 }
 
 #[test]

@@ -107,15 +107,7 @@ impl Admission<'_> {
         head: Option<&FeedHead>,
         content: Result<Content>,
     ) -> Result<FeedReport> {
-        let mut report = FeedReport {
-            feed: feed.id.clone(),
-            outcome: Outcome::Unchanged,
-            error: None,
-            parse: None,
-            commit: None,
-            changes: None,
-            retry_after: None,
-        };
+        let mut report = FeedReport::new(&feed.id, Outcome::Unchanged);
         match content {
             Ok(Content::Unchanged(validators)) => self.confirm(feed, head, validators)?,
             Ok(Content::New(parsed, validators)) => {
@@ -128,7 +120,7 @@ impl Admission<'_> {
                 };
                 report.parse = Some(read);
                 if self.dry_run {
-                    report.changes = Some(Changes::between(self.store, &feed.id, &prefixes)?);
+                    report.changes = Some(self.changes(&feed.id, &prefixes)?);
                 }
                 if let Some(reason) = refused {
                     let error = Error::Refused { feed: feed.id.to_string(), reason };
@@ -150,6 +142,11 @@ impl Admission<'_> {
             Err(error) => self.keep_old(feed, head, &error, &mut report)?,
         }
         Ok(report)
+    }
+
+    /// What would change for a feed.
+    pub(super) fn changes(&self, feed: &FeedId, new: &PrefixSet) -> Result<Changes> {
+        Changes::between(self.store, feed, new)
     }
 
     /// What was listed before and then was not is listed anew from its end on at the earliest.

@@ -233,6 +233,8 @@ impl EngineBuilder {
         Engine::start(Shared {
             config,
             feeds: Mutex::new(feeds),
+            #[cfg(feature = "misp")]
+            looked_at: dir.clone().filter(|_| self.only_looks),
             // What has no folder writes to none.
             dir: dir.filter(|_| !self.only_looks),
             ledger,

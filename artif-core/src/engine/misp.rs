@@ -55,14 +55,11 @@ pub(super) fn refresh_feeds(
     for feed in feeds {
         let head = admission.store.head(&feed.id)?;
         let folder = Folder::of_feed(&shared.misp_data(), &feed.id);
+        let copy = if admission.dry_run { Some(folder.copy()?) } else { None };
+        let folder = copy.as_ref().map_or(&folder, |copy| &copy.folder);
         let known = head.as_ref().map(|head| head.validators.clone()).filter(|_| !admission.force);
-        let read = if admission.dry_run {
-            // The state of the folder goes with the ledger: a dry run would have to undo it.
-            Ok(None)
-        } else {
-            let how = How { options: &shared.config.fetch, limits, now: admission.now, cancel };
-            feed::read(feed, &folder, &how, known)
-        };
+        let how = How { options: &shared.config.fetch, limits, now: admission.now, cancel };
+        let read = feed::read(feed, folder, &how, known);
         let (content, missed) = match read {
             Err(Error::Cancelled) => return Err(Error::Cancelled),
             Err(error) => (Err(error), None),
@@ -184,9 +181,10 @@ impl Engine {
             };
             let rules = Rules { direction, init: options.init, dry_run: options.dry_run };
             let client = Client::new(server, &shared.config.fetch, cancel)?;
-            let state = Folder::of(&shared.misp_data(), &server.id).load(server);
-            let remotes = exchange::there(&client)?;
-            done.push(shared.exchange(server, &client, &state, &remotes, rules)?);
+            let folder = Folder::of(&shared.misp_data(), &server.id);
+            let (state, remotes) = (folder.load(server), exchange::there(&client)?);
+            let sides = Sides { server, folder: &folder, state: &state, remotes: &remotes };
+            done.push(shared.exchange(&client, &sides, rules)?);
         }
         Ok(done)
     }
@@ -228,6 +226,14 @@ pub(super) fn known_feeds(config: &Config, data: &Path) -> Vec<Feed> {
     config.misp.iter().filter(|server| server.enabled).flat_map(feeds).collect()
 }
 
+/// What an exchange compares.
+struct Sides<'a> {
+    server: &'a Misp,
+    folder: &'a Folder,
+    state: &'a State,
+    remotes: &'a [Remote],
+}
+
 struct Sync<'a> {
     shared: &'a Shared,
     server: &'a Misp,
@@ -240,7 +246,10 @@ impl Sync<'_> {
         let mut report = SyncReport::new(&self.server.id);
         let data = self.shared.misp_data();
         let folder = Folder::of(&data, &self.server.id);
-        let done = self.attempt(&folder, cancel, &mut report);
+        // A dry run works on a copy, and the ledger heeds that it is one.
+        let copy = if self.admission.dry_run { Some(folder.copy()?) } else { None };
+        let folder = copy.as_ref().map_or(&folder, |copy| &copy.folder);
+        let done = self.attempt(folder, cancel, &mut report);
         let mut checked = folder.checked();
         checked.asked = self.admission.now;
         checked.problem = None;
@@ -260,7 +269,8 @@ impl Sync<'_> {
         }
         report.attributes = report.attributes.max(checked.attributes);
         checked.attributes = report.attributes;
-        if let Err(error) = folder.create().and_then(|()| folder.note(&checked)) {
+        let noted = folder.create().and_then(|()| folder.note(&checked));
+        if let Err(error) = noted {
             tracing::warn!(%error, "how the server is is not kept");
         }
         Ok(report)
@@ -318,9 +328,11 @@ impl Sync<'_> {
         self.lists(&client, folder, &mut state, report)?;
         report.requests = client.requests();
         if self.server.exchange != MispExchange::Off {
-            let rules = Rules { direction: self.server.exchange, init: false, dry_run: false };
+            let dry_run = self.admission.dry_run;
+            let rules = Rules { direction: self.server.exchange, init: false, dry_run };
             let remotes = survey.remotes.as_deref().unwrap_or_default();
-            let done = self.shared.exchange(self.server, &client, &state, remotes, rules)?;
+            let sides = Sides { server: self.server, folder, state: &state, remotes };
+            let done = self.shared.exchange(&client, &sides, rules)?;
             report.exchange = Some(done);
             report.requests = client.requests();
         }
@@ -387,7 +399,7 @@ impl Sync<'_> {
         told: &Told,
         report: &mut SyncReport,
     ) -> Result<()> {
-        let Admission { store, now, force, .. } = *self.admission;
+        let Admission { store, now, force, dry_run, .. } = *self.admission;
         let heads: BTreeMap<FeedId, FeedHead> =
             store.heads()?.into_iter().map(|head| (head.feed.clone(), head)).collect();
         let there = |id: &FeedId, known: &Known| {
@@ -397,11 +409,13 @@ impl Sync<'_> {
         let all_there =
             state.feeds.iter().all(|(id, known)| known.gone.is_some() || there(id, known));
         if !force && state.made_from == made_from && all_there {
-            for (id, known) in state.feeds.iter().filter(|(_, known)| known.gone.is_none()) {
+            let confirmed =
+                state.feeds.iter().filter(|(_, known)| known.gone.is_none() && !dry_run);
+            for (id, known) in confirmed {
                 store.confirm(id, now, &validators(known.content))?;
             }
             report.feeds = state.feeds.values().filter(|known| known.gone.is_none()).count() as u64;
-            return self.forget(folder, state);
+            return if dry_run { Ok(()) } else { self.forget(folder, state) };
         }
         let mut known = BTreeMap::new();
         mapping::make(
@@ -425,11 +439,14 @@ impl Sync<'_> {
                     Outcome::Loaded => report.loaded += 1,
                     Outcome::Refused => {
                         report.refused += 1;
-                        report.error = report.error.take().or(admitted.error);
+                        report.error = report.error.take().or_else(|| admitted.error.clone());
                     }
                     Outcome::Unchanged | Outcome::Failed => {}
                 }
                 report.feeds += 1;
+                if dry_run && admitted.outcome != Outcome::Unchanged {
+                    report.changes.push(FeedReport { error: None, ..admitted });
+                }
                 known.insert(id, made);
                 Ok(())
             },
@@ -439,12 +456,18 @@ impl Sync<'_> {
             if known.contains_key(id) {
                 continue;
             }
-            if old.gone.is_none() {
+            if old.gone.is_none() && dry_run {
+                let changes = Some(self.admission.changes(id, &none)?);
+                report.changes.push(FeedReport { changes, ..FeedReport::new(id, Outcome::Loaded) });
+            } else if old.gone.is_none() {
                 // Nothing to guard against: the server says that it is gone.
                 store.commit(Generation::new(id, now, &none, &Validators::default()))?;
             }
             let gone = old.gone.or(Some(now));
             known.insert(id.clone(), Known { gone, count: 0, ..old.clone() });
+        }
+        if dry_run {
+            return Ok(());
         }
         state.feeds = known;
         // With something refused all of it is looked at again, so that it goes on being said.
@@ -472,6 +495,14 @@ impl Sync<'_> {
             // Those that are configured here count as they are.
             let ours = self.shared.warninglists();
             there.retain(|list| ours.iter().all(|own| own.id != list.feed.id));
+        }
+        if self.admission.dry_run {
+            let held = |list: &&lists::There| {
+                let held = state.lists.get(&list.feed.id);
+                held.is_some_and(|held| held.version == list.version && held.id == list.id)
+            };
+            report.lists = there.iter().filter(|list| !held(list)).count() as u64;
+            return Ok(());
         }
         let mut known = BTreeMap::new();
         let mut feeds = Vec::new();
@@ -558,24 +589,18 @@ impl Shared {
     fn misp_data(&self) -> PathBuf {
         match (&self.dir, &self.misp_folder) {
             (Some(dir), _) => dir.clone(),
+            (None, _) if self.looked_at.is_some() => self.looked_at.clone().unwrap_or_default(),
             (None, Some(folder)) => folder.path().to_owned(),
             // Only where no server is configured.
             (None, None) => std::env::temp_dir(),
         }
     }
 
-    fn exchange(
-        &self,
-        server: &Misp,
-        client: &Client<'_>,
-        state: &State,
-        remotes: &[Remote],
-        rules: Rules,
-    ) -> Result<Exchange> {
+    fn exchange(&self, client: &Client<'_>, sides: &Sides<'_>, rules: Rules) -> Result<Exchange> {
+        let Sides { server, folder, state, remotes } = *sides;
         let ours = self.feeds().clone();
-        let folder = Folder::of(&self.misp_data(), &server.id);
         let both = (ours.as_slice(), remotes);
-        exchange(client, server, both, &state.events, &folder, rules, &mut |feed, note| {
+        exchange(client, server, both, &state.events, folder, rules, &mut |feed, note| {
             if let Some(dir) = &self.dir {
                 crate::feed::added::write(dir, feed, note)?;
             }

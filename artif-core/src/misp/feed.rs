@@ -90,9 +90,8 @@ pub(crate) fn read(
     if kept.question != question || kept.mirror.is_none() {
         kept = Kept { question, ..Kept::default() };
     }
-    let overdue = |kept: &KeptEvent| {
-        kept.passed.is_some_and(|since| since > now || now - since >= PASSED)
-    };
+    let overdue =
+        |kept: &KeptEvent| kept.passed.is_some_and(|since| since > now || now - since >= PASSED);
     // Where something was passed over for long enough the manifest is needed, changed or not.
     let whole = kept.mirror.is_some() && !kept.events.values().any(overdue);
     let known = known.filter(|_| whole).unwrap_or_default();
@@ -104,9 +103,10 @@ pub(crate) fn read(
         .iter()
         .filter(|(uuid, event)| {
             event.changed.is_none()
-                || kept.events.get(*uuid).is_none_or(|kept| {
-                    Some(kept.changed) != event.changed || overdue(kept)
-                })
+                || kept
+                    .events
+                    .get(*uuid)
+                    .is_none_or(|kept| Some(kept.changed) != event.changed || overdue(kept))
         })
         .collect();
     let mut digests = Digests::default();
@@ -114,7 +114,8 @@ pub(crate) fn read(
         digests = hashes::fetch(feed, base_of(feed), options, cancel)?.unwrap_or_default();
         changed.retain(|(uuid, event)| {
             let Some(held) = kept.events.get_mut(*uuid) else { return true };
-            if overdue(held) || held.digest.is_none() || held.digest.as_ref() != digests.get(*uuid) {
+            if overdue(held) || held.digest.is_none() || held.digest.as_ref() != digests.get(*uuid)
+            {
                 return true;
             }
             held.changed = event.changed.unwrap_or_default();
@@ -150,10 +151,12 @@ pub(crate) fn read(
         match read {
             Ok(event) => {
                 let next = kept.next + 1;
-                let entry = kept
-                    .events
-                    .entry((*uuid).clone())
-                    .or_insert(KeptEvent { number: next, changed: 0, digest: None, passed: None });
+                let entry = kept.events.entry((*uuid).clone()).or_insert(KeptEvent {
+                    number: next,
+                    changed: 0,
+                    digest: None,
+                    passed: None,
+                });
                 kept.next = kept.next.max(entry.number);
                 entry.changed = listed.changed.unwrap_or_default();
                 entry.digest = digests.get(*uuid).copied();

@@ -38,8 +38,9 @@ pub(crate) fn fetch(
     })?;
     let read = match fetched {
         Some(Ok(Fetched::Document { mut body, .. })) => body.reader().and_then(|mut reader| {
-            digests(&mut reader)
-                .map_err(|error| crate::error::Error::io("reading", format!("{base}/hashes.csv"), error))
+            digests(&mut reader).map_err(|error| {
+                crate::error::Error::io("reading", format!("{base}/hashes.csv"), error)
+            })
         }),
         Some(Ok(Fetched::Unchanged)) | None => return Ok(None),
         Some(Err(error)) => Err(error),

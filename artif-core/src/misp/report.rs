@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::state::{Checked, Folder};
 #[cfg(feature = "misp")]
 use crate::clock::datetime;
-use crate::engine::Outcome;
+use crate::engine::{FeedReport, Outcome};
 use crate::feed::FeedId;
 
 /// What a sync of a MISP server did.
@@ -63,6 +63,9 @@ pub struct SyncReport {
     pub copies: u64,
     /// Warninglists that were read.
     pub lists: u64,
+    /// In a dry run: the feeds that would change, with those that would go.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<FeedReport>,
     /// The exchange of feeds, where one is configured.
     #[cfg(feature = "misp")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,6 +93,7 @@ impl SyncReport {
             refused: 0,
             copies: 0,
             lists: 0,
+            changes: Vec::new(),
             exchange: None,
             retry_after: None,
         }
