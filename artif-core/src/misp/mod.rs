@@ -142,68 +142,19 @@
 //! | a certificate that is not believed | `misp-tls` | name the authority in `ca_file` |
 //! | a key or file that is missing here | `misp-setup` | correct the configuration |
 
-#[cfg(feature = "misp")]
-mod answer;
-#[cfg(feature = "misp")]
-mod client;
-#[cfg(feature = "misp")]
-mod event;
-#[cfg(feature = "misp")]
-pub(crate) mod exchange;
-#[cfg(feature = "misp")]
-pub(crate) mod feed;
-#[cfg(feature = "misp")]
-mod hashes;
-#[cfg(feature = "misp")]
-mod journal;
-#[cfg(feature = "misp")]
-pub(crate) mod lists;
-#[cfg(feature = "misp")]
-pub(crate) mod mapping;
-#[cfg(feature = "misp")]
-mod mirror;
-#[cfg(feature = "misp")]
-pub(crate) mod origin;
-#[cfg(feature = "misp")]
-mod page;
 mod problem;
-#[cfg(feature = "misp")]
-mod remote;
-#[cfg(all(test, feature = "misp"))]
-mod replay;
 mod report;
 #[cfg(feature = "misp")]
-mod sighting;
-#[cfg(feature = "misp")]
-mod sort;
-#[cfg(feature = "misp")]
-mod state;
-#[cfg(feature = "misp")]
-pub(crate) mod sync;
-#[cfg(feature = "misp")]
-mod tags;
-#[cfg(feature = "misp")]
-pub(crate) mod told;
-#[cfg(feature = "misp")]
-mod walk;
+mod server;
 
-#[cfg(feature = "misp")]
-pub(crate) use client::Client;
-#[cfg(feature = "misp")]
-pub use exchange::{Action, Exchange, Step};
-#[cfg(feature = "misp")]
-pub(crate) use mapping::Made;
 pub use problem::Problem;
-#[cfg(feature = "misp")]
-pub(crate) use remote::Remote;
 #[cfg(feature = "misp")]
 pub(crate) use report::statuses;
 pub use report::{ServerStatus, SyncReport};
 #[cfg(feature = "misp")]
-pub(crate) use sighting::send_all;
+pub use server::{Action, Exchange, Sighted, SightingKind, Step};
 #[cfg(feature = "misp")]
-pub use sighting::{Sighted, SightingKind};
-#[cfg(feature = "misp")]
-pub(crate) use state::{Checked, Folder, Known, KnownList, State};
-#[cfg(feature = "misp")]
-pub(crate) use sync::Synced;
+pub(crate) use server::{
+    Checked, Client, Folder, Known, KnownList, Made, Remote, State, Synced, exchange, feed, lists,
+    mapping, origin, send_all, sync, told,
+};

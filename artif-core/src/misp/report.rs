@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 #[cfg(feature = "misp")]
-use super::state::{Checked, Folder};
+use super::server::{Checked, Folder};
 #[cfg(feature = "misp")]
 use crate::clock::datetime;
 use crate::engine::{FeedReport, Outcome};

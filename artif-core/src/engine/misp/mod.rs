@@ -1,29 +1,34 @@
 //! MISP servers as sources of a refresh.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError};
+mod collections;
+mod exchange;
+mod sightings;
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+
+use self::exchange::Sides;
 use super::admission::Admission;
-use super::owner::{Engine, ListFacts, Shared};
+use super::owner::{ListFacts, Shared};
 use super::refresh::{Content, FeedReport, Outcome};
 use crate::clock::{Seconds, span};
 use crate::config::{Config, Misp, MispExchange, MispFeeds};
 use crate::error::{Error, Result};
 use crate::feed::{Feed, FeedId, ParseLimits, Role, parse};
 use crate::ledger::{FeedHead, Generation, Validators};
-use crate::misp::exchange::{self, Rules, exchange};
-use crate::misp::feed::{self, How, Read};
+use crate::misp::exchange::{Rules, there, was_made};
 use crate::misp::origin::Survey;
 use crate::misp::told::Told;
 use crate::misp::{
-    Checked, Client, Exchange, Folder, Known, KnownList, Made, Remote, State, SyncReport, Synced,
-    lists, mapping, sync,
+    Checked, Client, Folder, Known, KnownList, Made, State, SyncReport, Synced, lists, mapping,
+    sync,
 };
-use crate::misp::{Sighted, SightingKind, send_all};
 use crate::net::PrefixSet;
+
+pub(super) use self::collections::refresh_feeds;
+pub use self::exchange::ExchangeOptions;
 
 /// Syncs the servers one after the other. One that fails keeps what was there; errors are only the
 /// ledger's, and that the caller gave up.
@@ -42,176 +47,6 @@ pub(super) fn sync_servers(
     Ok(reports)
 }
 
-/// Refreshes the feeds in MISP's format, of many documents each. Errors are only the ledger's, and
-/// that the caller gave up.
-pub(super) fn refresh_feeds(
-    shared: &Shared,
-    feeds: &[&Feed],
-    admission: &Admission<'_>,
-    limits: &ParseLimits,
-    cancel: &AtomicBool,
-) -> Result<Vec<FeedReport>> {
-    let mut reports = Vec::new();
-    for feed in feeds {
-        let head = admission.store.head(&feed.id)?;
-        let folder = Folder::of_feed(&shared.misp_data(), &feed.id);
-        let copy = if admission.dry_run { Some(folder.copy()?) } else { None };
-        let folder = copy.as_ref().map_or(&folder, |copy| &copy.folder);
-        let known = head.as_ref().map(|head| head.validators.clone()).filter(|_| !admission.force);
-        let how = How { options: &shared.config.fetch, limits, now: admission.now, cancel };
-        let read = feed::read(feed, folder, &how, known);
-        let (content, missed) = match read {
-            Err(Error::Cancelled) => return Err(Error::Cancelled),
-            Err(error) => (Err(error), None),
-            Ok(None) => (Ok(Content::Unchanged(None)), None),
-            Ok(Some(Read { parsed, validators, missed })) => {
-                let old = head.as_ref().and_then(|head| head.validators.content);
-                let content = if old == validators.content && old.is_some() {
-                    Content::Unchanged(Some(validators))
-                } else {
-                    Content::New(Box::new(parsed), validators)
-                };
-                (Ok(content), missed)
-            }
-        };
-        let mut report = admission.admit(feed, head.as_ref(), content)?;
-        if let (Some((count, why)), None) = (missed, &report.error) {
-            report.error = Some(format!("{count} events keep what they listed before: {why}"));
-        }
-        reports.push(report);
-    }
-    Ok(reports)
-}
-
-/// What an exchange of feeds with MISP servers is to do.
-///
-/// ```
-/// use artif_core::ExchangeOptions;
-/// assert!(ExchangeOptions::default().dry_run().dry_run);
-/// ```
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct ExchangeOptions {
-    /// In which direction; nothing stands for what the configuration says, and for both where that
-    /// is `off`.
-    pub direction: Option<MispExchange>,
-    /// Has the server switch on, fetch and cache every feed of ours, not only those that are new.
-    pub init: bool,
-    /// Only says what would be done.
-    pub dry_run: bool,
-    /// Set it from any thread to stop.
-    pub cancel: Option<Arc<AtomicBool>>,
-}
-
-impl ExchangeOptions {
-    /// Goes in this direction only.
-    ///
-    /// ```
-    /// use artif_core::{ExchangeOptions, config::MispExchange};
-    /// let options = ExchangeOptions::default().direction(MispExchange::Pull);
-    /// assert!(options.direction.is_some());
-    /// ```
-    #[must_use]
-    pub fn direction(mut self, direction: MispExchange) -> Self {
-        self.direction = Some(direction);
-        self
-    }
-
-    /// Has the server switch on, fetch and cache every feed of ours.
-    ///
-    /// ```
-    /// assert!(artif_core::ExchangeOptions::default().init().init);
-    /// ```
-    #[must_use]
-    pub fn init(mut self) -> Self {
-        self.init = true;
-        self
-    }
-
-    /// Only says what would be done.
-    ///
-    /// ```
-    /// assert!(artif_core::ExchangeOptions::default().dry_run().dry_run);
-    /// ```
-    #[must_use]
-    pub fn dry_run(mut self) -> Self {
-        self.dry_run = true;
-        self
-    }
-
-    /// Stops once `cancel` is set.
-    ///
-    /// ```
-    /// let options = artif_core::ExchangeOptions::default().cancel(Default::default());
-    /// assert!(options.cancel.is_some());
-    /// ```
-    #[must_use]
-    pub fn cancel(mut self, cancel: Arc<AtomicBool>) -> Self {
-        self.cancel = Some(cancel);
-        self
-    }
-}
-
-impl Engine {
-    /// Exchanges feeds with the MISP servers of the configuration: ours are created there, fetched
-    /// and cached by the server, and tagged; its are added here, in the data folder. See
-    /// [`crate::misp`]. With `exchange` in the configuration, each sync does so.
-    ///
-    /// Errors: [`Error::Misp`] of the first server that is not to be reached; what fails with single
-    /// feeds is in the result.
-    ///
-    /// ```
-    /// # use artif_core::{Engine, ExchangeOptions};
-    /// let engine = Engine::in_memory().unwrap();
-    /// let done = engine.exchange_feeds(&ExchangeOptions::default().dry_run()).unwrap();
-    /// assert!(done.is_empty(), "no server is configured");
-    /// ```
-    pub fn exchange_feeds(&self, options: &ExchangeOptions) -> Result<Vec<Exchange>> {
-        let shared = &self.shared;
-        // Not while a refresh makes feeds.
-        let _work = shared.work.lock().unwrap_or_else(PoisonError::into_inner);
-        let never = AtomicBool::new(false);
-        let cancel = options.cancel.as_deref().unwrap_or(&never);
-        let mut done = Vec::new();
-        for server in shared.servers() {
-            let direction = match (options.direction, server.exchange) {
-                (Some(direction), _) => direction,
-                (None, MispExchange::Off) => MispExchange::Both,
-                (None, configured) => configured,
-            };
-            let rules = Rules { direction, init: options.init, dry_run: options.dry_run };
-            let client = Client::new(server, &shared.config.fetch, cancel)?;
-            let folder = Folder::of(&shared.misp_data(), &server.id);
-            let (state, remotes) = (folder.load(server), exchange::there(&client)?);
-            let sides = Sides { server, folder: &folder, state: &state, remotes: &remotes };
-            done.push(shared.exchange(&client, &sides, rules)?);
-        }
-        Ok(done)
-    }
-}
-
-impl Engine {
-    /// Says on the MISP servers with `sightings` that these addresses were met, or were false
-    /// positives. What is no attribute there is passed over, and the same is said once an hour at
-    /// most. Asks the servers and waits for them: not for the path of a request.
-    ///
-    /// Errors: [`Error::Misp`] of the first server that fails.
-    ///
-    /// ```
-    /// # use artif_core::{Engine, misp::SightingKind};
-    /// let engine = Engine::in_memory().unwrap();
-    /// let seen = ["93.184.216.34".parse().unwrap()];
-    /// let sent = engine.send_sightings(&seen, SightingKind::Seen).unwrap();
-    /// assert!(sent.is_empty(), "no server wants to hear of it");
-    /// ```
-    pub fn send_sightings(&self, addresses: &[IpAddr], kind: SightingKind) -> Result<Vec<Sighted>> {
-        let never = AtomicBool::new(false);
-        let shared = &self.shared;
-        let now = crate::clock::seconds(shared.clock.now());
-        send_all(&shared.config, &shared.misp_data(), addresses, kind, now, &never)
-    }
-}
-
 /// The feeds that were made of the servers before, for an engine that starts.
 pub(super) fn known_feeds(config: &Config, data: &Path) -> Vec<Feed> {
     let feeds = |server: &Misp| {
@@ -224,14 +59,6 @@ pub(super) fn known_feeds(config: &Config, data: &Path) -> Vec<Feed> {
         feeds
     };
     config.misp.iter().filter(|server| server.enabled).flat_map(feeds).collect()
-}
-
-/// What an exchange compares.
-struct Sides<'a> {
-    server: &'a Misp,
-    folder: &'a Folder,
-    state: &'a State,
-    remotes: &'a [Remote],
 }
 
 struct Sync<'a> {
@@ -350,10 +177,10 @@ impl Sync<'_> {
     fn survey(&self, client: &Client<'_>, folder: &Folder) -> Result<Survey> {
         let needed =
             self.server.exchange != MispExchange::Off || self.server.feeds == MispFeeds::Feed;
-        if !needed && !exchange::was_made(folder) {
+        if !needed && !was_made(folder) {
             return Ok(Survey::default());
         }
-        let remotes = match exchange::there(client) {
+        let remotes = match there(client) {
             Ok(remotes) => remotes,
             Err(Error::Cancelled) => return Err(Error::Cancelled),
             Err(error) if needed => return Err(error),
@@ -596,21 +423,8 @@ impl Shared {
         }
     }
 
-    fn exchange(&self, client: &Client<'_>, sides: &Sides<'_>, rules: Rules) -> Result<Exchange> {
-        let Sides { server, folder, state, remotes } = *sides;
-        let ours = self.feeds().clone();
-        let both = (ours.as_slice(), remotes);
-        exchange(client, server, both, &state.events, folder, rules, &mut |feed, note| {
-            if let Some(dir) = &self.dir {
-                crate::feed::added::write(dir, feed, note)?;
-            }
-            self.feeds().push(feed.clone());
-            Ok(())
-        })
-    }
-
     /// When a server was last synced.
-    pub(super) fn synced(&self, server: &FeedId) -> Option<Seconds> {
+    pub(in crate::engine) fn synced(&self, server: &FeedId) -> Option<Seconds> {
         self.servers().find(|other| other.id == *server)?;
         Folder::of(&self.misp_data(), server).checked().synced
     }
