@@ -3,6 +3,7 @@
 
 mod support;
 
+use artif_core::misp::SightingKind;
 use artif_core::{Outcome, ReputationEngine};
 use support::misp_world::World;
 use support::time;
@@ -99,6 +100,59 @@ fn false_positives_and_expirations_withdraw_what_was_not_seen_since() {
     // In ninety days all of it is forgotten.
     world.pass(91 * DAY);
     assert_eq!(listed(&sync()), [true; 4]);
+}
+
+#[test]
+fn what_was_met_here_is_said_with_the_next_sync() {
+    let world = World::new("sightings = true");
+    {
+        let mut store = world.misp.store();
+        let event = store.add_event("one", 2, &[]);
+        store.add(event, "ip-dst", "60.0.0.1");
+        store.add(event, "ip-dst", "60.0.0.2");
+    }
+    let note = |ip: &str, kind| world.engine().note_sighting(ip.parse().unwrap(), kind);
+    assert!(note("60.0.0.1", SightingKind::Seen) && note("::ffff:60.0.0.1", SightingKind::Seen));
+    assert!(note("60.0.0.2", SightingKind::FalsePositive) && note("60.0.0.3", SightingKind::Seen));
+    assert!(world.misp.store().log.is_empty(), "nobody waited for the server");
+    // A server that fails loses nothing of it.
+    world.misp.store().down = true;
+    let report = world.refresh().misp.remove(0);
+    assert_eq!((report.outcome, report.sighted.len()), (Outcome::Failed, 0));
+    world.misp.store().down = false;
+    let report = world.sync();
+    let sent: Vec<_> = report.sighted.iter().map(|s| (s.asked, s.listed, s.sent)).collect();
+    assert_eq!(sent, [(2, 1, 1), (1, 1, 1)]);
+    let mut said = world.misp.store().sightings.clone();
+    said.sort();
+    let expected = [("60.0.0.1", "0"), ("60.0.0.2", "1")];
+    assert_eq!(said, expected.map(|(value, kind)| (value.to_owned(), kind.to_owned())));
+    assert!(world.sync().sighted.is_empty(), "once");
+    // So many and no more wait.
+    let many = (0..10_000_u32).all(|n| {
+        world.engine().note_sighting(std::net::Ipv4Addr::from(n).into(), SightingKind::Seen)
+    });
+    assert!(many && !note("60.0.0.9", SightingKind::Seen));
+}
+
+#[test]
+fn a_tag_that_changes_no_time_is_seen_when_all_is_read_anew() {
+    let world = World::new("not_tags = ['noise']\nresync = '2d'");
+    let id = {
+        let mut store = world.misp.store();
+        let event = store.add_event("one", 2, &[]);
+        store.add(event, "ip-dst", "60.0.0.1")
+    };
+    // Longer ago than what each sync asks for again.
+    world.pass(900);
+    let listed = || world.engine().check("60.0.0.1".parse().unwrap()).is_active();
+    world.sync();
+    world.pass(DAY);
+    // As a local tag is put on an attribute: nothing of it bears a new time.
+    world.misp.store().attributes.get_mut(&id).unwrap().tags = vec!["noise".to_owned()];
+    assert!(!world.refresh().misp.remove(0).full && listed());
+    world.pass(DAY);
+    assert!(world.refresh().misp.remove(0).full && !listed());
 }
 
 #[test]

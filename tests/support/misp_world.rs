@@ -1,5 +1,7 @@
 //! An engine with a MISP server that behaves, and a clock for both.
 
+#![allow(clippy::indexing_slicing, reason = "tests")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -250,6 +250,8 @@ impl EngineBuilder {
             list_facts: Mutex::new(list_facts),
             #[cfg(feature = "misp")]
             misp_folder,
+            #[cfg(feature = "misp")]
+            met: Mutex::default(),
             read_counts: Mutex::new(read_counts),
         })
     }

@@ -46,7 +46,10 @@
 //!
 //! A sync reads the list of events and asks for what changed since the last one, deletions included:
 //! two requests where nothing did. Events that are new, that came from another server with times of
-//! theirs, or of which more is gone than was said, are read again. After `resync` all of it is. Pages
+//! theirs, or of which more is gone than was said, are read again. After `resync` all of it is: so what
+//! bears no new time is noticed at the latest, such as a tag that is put on an attribute locally.
+//! (Nothing that MISP answers without the attributes themselves tells of it; where such tags decide
+//! what counts, make `resync` shorter.) Pages
 //! are ordered by id, and a short or even empty one is not taken for the last. They become smaller
 //! where the server is slow, and larger again. A sync that breaks off goes on where it was, also in
 //! another process; until it is whole, what was there before counts.
@@ -79,8 +82,10 @@
 //!
 //! `artif misp sighting IP…` ([`crate::Engine::send_sightings`]) says on the servers with `sightings`
 //! that addresses were met, or with `--false-positive` that they were harmless: once an hour an
-//! address at most, many in a request, and only of what is an attribute there. Nothing is said by
-//! itself.
+//! address at most, many in a request, and only of what is an attribute there. An application notes
+//! what it met with [`crate::Engine::note_sighting`] (`engine.sighting(ip)` in Python and Node), which
+//! waits for nothing; the next sync sends it. Nothing is said by itself: a hit alone is no news to who
+//! listed the address.
 //!
 //! # Feeds on both sides
 //!

@@ -63,6 +63,10 @@ pub struct SyncReport {
     pub copies: u64,
     /// Warninglists that were read.
     pub lists: u64,
+    /// What became of sightings that waited for it.
+    #[cfg(feature = "misp")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sighted: Vec<super::Sighted>,
     /// In a dry run: the feeds that would change, with those that would go.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<FeedReport>,
@@ -93,6 +97,7 @@ impl SyncReport {
             refused: 0,
             copies: 0,
             lists: 0,
+            sighted: Vec::new(),
             changes: Vec::new(),
             exchange: None,
             retry_after: None,

@@ -29,6 +29,7 @@ use crate::net::PrefixSet;
 
 pub(super) use self::collections::refresh_feeds;
 pub use self::exchange::ExchangeOptions;
+pub(super) use self::sightings::Met;
 
 /// Syncs the servers one after the other. One that fails keeps what was there; errors are only the
 /// ledger's, and that the caller gave up.
@@ -44,7 +45,36 @@ pub(super) fn sync_servers(
         let task = Sync { shared, server, admission, limits };
         reports.push(task.run(cancel)?);
     }
+    if !admission.dry_run && servers.iter().any(|server| server.sightings) {
+        tell(shared, admission.now, cancel, &mut reports)?;
+    }
     Ok(reports)
+}
+
+/// Sends the sightings that wait. Where that fails they wait on, and the server's report says so.
+fn tell(
+    shared: &Shared,
+    now: Seconds,
+    cancel: &AtomicBool,
+    reports: &mut [SyncReport],
+) -> Result<()> {
+    match shared.send_noted(now, cancel) {
+        Ok(sent) => {
+            for report in reports {
+                let here = sent.iter().filter(|sent| sent.server == report.server);
+                report.sighted.extend(here.cloned());
+            }
+        }
+        Err(Error::Cancelled) => return Err(Error::Cancelled),
+        Err(error) => {
+            tracing::warn!(%error, "sightings wait on");
+            let Error::Misp { server, .. } = &error else { return Ok(()) };
+            for report in reports.iter_mut().filter(|report| report.server.as_str() == server) {
+                report.error.get_or_insert_with(|| error.to_string());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The feeds that were made of the servers before, for an engine that starts.

@@ -90,10 +90,8 @@ pub(crate) fn read(
     if kept.question != question || kept.mirror.is_none() {
         kept = Kept { question, ..Kept::default() };
     }
-    let overdue =
-        |kept: &KeptEvent| kept.passed.is_some_and(|since| since > now || now - since >= PASSED);
     // Where something was passed over for long enough the manifest is needed, changed or not.
-    let whole = kept.mirror.is_some() && !kept.events.values().any(overdue);
+    let whole = kept.mirror.is_some() && !kept.events.values().any(|event| overdue(event, now));
     let known = known.filter(|_| whole).unwrap_or_default();
     let Some((listed, mut validators)) = manifest(feed, options, known, cancel)? else {
         return Ok(None);
@@ -106,23 +104,10 @@ pub(crate) fn read(
                 || kept
                     .events
                     .get(*uuid)
-                    .is_none_or(|kept| Some(kept.changed) != event.changed || overdue(kept))
+                    .is_none_or(|kept| Some(kept.changed) != event.changed || overdue(kept, now))
         })
         .collect();
-    let mut digests = Digests::default();
-    if changed.len() > FEW && is_listed(&changed) {
-        digests = hashes::fetch(feed, base_of(feed), options, cancel)?.unwrap_or_default();
-        changed.retain(|(uuid, event)| {
-            let Some(held) = kept.events.get_mut(*uuid) else { return true };
-            if overdue(held) || held.digest.is_none() || held.digest.as_ref() != digests.get(*uuid)
-            {
-                return true;
-            }
-            held.changed = event.changed.unwrap_or_default();
-            held.passed.get_or_insert(now);
-            false
-        });
-    }
+    let digests = pass_over(feed, how, &mut changed, &mut kept)?;
     let mut incoming = Incoming::new(folder.path());
     let mut dropped: BTreeSet<u64> = kept
         .events
@@ -130,6 +115,92 @@ pub(crate) fn read(
         .filter(|(uuid, _)| !listed.contains_key(*uuid))
         .map(|(_, e)| e.number)
         .collect();
+    let coming = Coming { kept: &mut kept, dropped: &mut dropped, incoming: &mut incoming };
+    let missed = get(feed, how, &changed, &digests, coming)?;
+    if let Some((count, why)) = &missed
+        && *count == changed.len()
+    {
+        let reason = format!("none of {count} events could be had: {why}");
+        return Err(Error::Parse { feed: feed.id.to_string(), line: None, reason });
+    }
+    if missed.is_some() {
+        // Otherwise an unchanged manifest would leave out what was missed.
+        validators.etag = None;
+        validators.last_modified = None;
+    }
+
+    kept.events.retain(|uuid, _| listed.contains_key(uuid));
+    kept.generation += 1;
+    let name = format!("attributes-{}.bin", kept.generation);
+    let old = kept.mirror.as_ref().map(|name| folder.mirror(name));
+    let path = folder.mirror(&name);
+    if let Err(error) = merge(old.as_deref(), incoming, &dropped, &path) {
+        if is_damage(&error) {
+            // Next time everything is read anew.
+            folder.save_as(&Kept::default())?;
+        }
+        return Err(error);
+    }
+    kept.mirror = Some(name);
+    folder.save_as(&kept)?;
+    if let Some(old) = old {
+        // One that stays is in nobody's way.
+        let _ = std::fs::remove_file(old);
+    }
+    let mut parsed = all_of(feed, &path, limits)?;
+    parsed.report.header.insert("events".to_owned(), kept.events.len().to_string());
+    validators.content = Some(content(&parsed.prefixes));
+    Ok(Some(Read { parsed, validators, missed }))
+}
+
+/// Whether an event was passed over for long enough.
+fn overdue(kept: &KeptEvent, now: Seconds) -> bool {
+    kept.passed.is_some_and(|since| since > now || now - since >= PASSED)
+}
+
+/// Takes out of what changed by its time the events whose values are the same, and gives what all
+/// events come to, where that was asked for.
+fn pass_over(
+    feed: &Feed,
+    how: &How<'_>,
+    changed: &mut Vec<(&String, &Listed)>,
+    kept: &mut Kept,
+) -> Result<Digests> {
+    let mut digests = Digests::default();
+    if changed.len() > FEW && is_listed(changed) {
+        digests = hashes::fetch(feed, base_of(feed), how.options, how.cancel)?.unwrap_or_default();
+        changed.retain(|(uuid, event)| {
+            let Some(held) = kept.events.get_mut(*uuid) else { return true };
+            if overdue(held, how.now)
+                || held.digest.is_none()
+                || held.digest.as_ref() != digests.get(*uuid)
+            {
+                return true;
+            }
+            held.changed = event.changed.unwrap_or_default();
+            held.passed.get_or_insert(how.now);
+            false
+        });
+    }
+    Ok(digests)
+}
+
+/// What events become part of.
+struct Coming<'a> {
+    kept: &'a mut Kept,
+    dropped: &'a mut BTreeSet<u64>,
+    incoming: &'a mut Incoming,
+}
+
+/// Fetches events; how many could not be had, and why the first of them.
+fn get(
+    feed: &Feed,
+    how: &How<'_>,
+    changed: &[(&String, &Listed)],
+    digests: &Digests,
+    coming: Coming<'_>,
+) -> Result<Option<(usize, String)>> {
+    let Coming { kept, dropped, incoming } = coming;
     let mut missed: Option<(usize, String)> = None;
     let requests: Vec<_> = changed
         .iter()
@@ -139,7 +210,7 @@ pub(crate) fn read(
         })
         .collect();
     let mut failure = None;
-    source::fetch_all(&requests, options, cancel, |place, event| {
+    source::fetch_all(&requests, how.options, how.cancel, |place, event| {
         let (source::Event::Finished(done), Some((uuid, listed))) = (event, changed.get(place))
         else {
             return;
@@ -187,40 +258,7 @@ pub(crate) fn read(
     if let Some(error) = failure {
         return Err(error);
     }
-    if let Some((count, why)) = &missed
-        && *count == changed.len()
-    {
-        let reason = format!("none of {count} events could be had: {why}");
-        return Err(Error::Parse { feed: feed.id.to_string(), line: None, reason });
-    }
-    if missed.is_some() {
-        // Otherwise an unchanged manifest would leave out what was missed.
-        validators.etag = None;
-        validators.last_modified = None;
-    }
-
-    kept.events.retain(|uuid, _| listed.contains_key(uuid));
-    kept.generation += 1;
-    let name = format!("attributes-{}.bin", kept.generation);
-    let old = kept.mirror.as_ref().map(|name| folder.mirror(name));
-    let path = folder.mirror(&name);
-    if let Err(error) = merge(old.as_deref(), incoming, &dropped, &path) {
-        if is_damage(&error) {
-            // Next time everything is read anew.
-            folder.save_as(&Kept::default())?;
-        }
-        return Err(error);
-    }
-    kept.mirror = Some(name);
-    folder.save_as(&kept)?;
-    if let Some(old) = old {
-        // One that stays is in nobody's way.
-        let _ = std::fs::remove_file(old);
-    }
-    let mut parsed = all_of(feed, &path, limits)?;
-    parsed.report.header.insert("events".to_owned(), kept.events.len().to_string());
-    validators.content = Some(content(&parsed.prefixes));
-    Ok(Some(Read { parsed, validators, missed }))
+    Ok(missed)
 }
 
 fn all_of(feed: &Feed, mirror: &Path, limits: &ParseLimits) -> Result<Parsed> {
