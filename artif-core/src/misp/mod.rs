@@ -25,10 +25,9 @@
 //! level; or, by `feeds`, each feed of the server, each organisation, each tag, or all of the server
 //! together. With `feeds = "feed"` what a feed of the server wrote is one feed here, by its name and
 //! provider: the event that is its own (`fixed_event`), else those that MISP called after it; every
-//! other event is a feed by itself. (The key has to see the server's feeds for it: those of other
-//! users only where they are visible to all.) An address in
-//! several events is in several feeds: what belongs together is found here, not by MISP's
-//! correlation.
+//! other event is a feed by itself. (The key has to see the server's feeds for it; who is no site admin
+//! sees those with `lookup_visible`.) An address in several events is in several feeds: what belongs
+//! together is found here, not by MISP's correlation.
 //!
 //! An attribute counts while it is not deleted, is meant for detection (`to_ids`), and its event is
 //! published (`unpublished`) and not left out by `tags`, `not_tags`, `orgs` or `not_orgs`. Tags of an
@@ -45,14 +44,14 @@
 //! # How it is kept current
 //!
 //! A sync reads the list of events and asks for what changed since the last one, deletions included:
-//! two requests where nothing did. Events that are new, that came from another server with times of
-//! theirs, or of which more is gone than was said, are read again. After `resync` all of it is: so what
-//! bears no new time is noticed at the latest, such as a tag that is put on an attribute locally.
-//! (Nothing that MISP answers without the attributes themselves tells of it; where such tags decide
-//! what counts, make `resync` shorter.) Pages
-//! are ordered by id, and a short or even empty one is not taken for the last. They become smaller
-//! where the server is slow, and larger again. A sync that breaks off goes on where it was, also in
-//! another process; until it is whole, what was there before counts.
+//! two requests where nothing did, one more where feeds are exchanged or make feeds, and one with
+//! `read_sightings`. Events that are new, that came from another server with times of theirs, or of
+//! which more is gone than was said, are read again. After `resync` all of it is: so what bears no new
+//! time is noticed at the latest, such as a tag that is put on an attribute locally. (The list of
+//! events has the tags of events, not those of attributes. Where such tags decide what counts, make
+//! `resync` shorter.) Pages are ordered by id, and a short or even empty one is not taken for the last.
+//! They become smaller where the server is slow, and larger again. A sync that breaks off goes on where
+//! it was, also in another process; until it is whole, what was there before counts.
 //!
 //! What is held of a server is in the folder `misp` of the data folder, 52 bytes an attribute; memory
 //! does not grow with it.
@@ -109,7 +108,7 @@
 //!
 //! That one asked MISP for each lookup and stored everything in it; here lookups never leave the
 //! process, and MISP is one source of several. Events that are not published do not count unless
-//! `unpublished` is set. Threat level 4, "undefined", is the lowest and not the highest. Its feeds were
+//! `unpublished` is set. A list that was fetched on both sides was two witnesses there. Threat level 4, "undefined", is the lowest and not the highest. Its feeds were
 //! merged with deletions on (`delta_merge`), so that one empty download emptied an event.
 //!
 //! # When something goes wrong
