@@ -5,7 +5,8 @@ mod support;
 
 use artif_core::misp::SightingKind;
 use artif_core::{Outcome, ReputationEngine};
-use support::misp_world::World;
+use support::misp_server::Fault;
+use support::misp_world::{World, fill};
 use support::time;
 
 const DAY: u64 = 86_400;
@@ -100,6 +101,24 @@ fn false_positives_and_expirations_withdraw_what_was_not_seen_since() {
     // In ninety days all of it is forgotten.
     world.pass(91 * DAY);
     assert_eq!(listed(&sync()), [true; 4]);
+}
+
+#[test]
+fn a_sync_that_was_resumed_counts_what_is_held() {
+    let world = World::new("page_size = 100");
+    fill(&mut world.misp.store(), 6, 320);
+    world.pass(900);
+    let login = Fault::Say("302 Found\nLocation: /users/login".to_owned(), String::new());
+    for fault in [Fault::CutAfter(usize::MAX), login] {
+        world.misp.store().faults.push_back(("attributes".to_owned(), fault));
+    }
+    assert_eq!(world.refresh().misp.remove(0).outcome, Outcome::Failed);
+    // What was left comes, and then nothing changed meanwhile.
+    let report = world.sync();
+    assert_eq!((report.attributes, report.added), (280, 280));
+    assert_eq!(world.engine().status().misp.remove(0).attributes, 280);
+    let report = world.sync();
+    assert_eq!((report.attributes, report.added, report.requests), (280, 0, 2));
 }
 
 #[test]

@@ -130,7 +130,7 @@
 //! | 404 "Event already exists …", 403 "A similar attribute already exists …" | `misp-already-there` | change the one that is there |
 //! | 403 "Event blocked by event blocklist." | `misp-blocklisted` | remove it from the blocklist |
 //! | 403, 405 with `errors`, text or object | `misp-invalid` | see which field it names |
-//! | 400, 405 "Invalid JSON input …", "… via POST requests." | `misp-bad-request` | report it |
+//! | 400, 404, 405 "Invalid ID …", "Invalid JSON input …", "… via POST requests." | `misp-bad-request` | report it |
 //! | 404 "Invalid output format." | `misp-bad-format` | report it |
 //! | 200 `{"saved": false …}`, "Could not …", "… has failed." | `misp-not-done` | see what it says |
 //! | 200 with what was not asked for | `misp-unfiltered` | find out who drops the body of requests |

@@ -159,12 +159,12 @@ impl Sync<'_> {
         let survey = survey?;
         let synced = self.sync(&client, folder, &survey, &mut state);
         report.requests = client.requests();
-        let Synced { merged, full, changed } = synced?;
+        let Synced { merged, counted, full, changed } = synced?;
         report.full = full;
         report.copies = state.copies.len() as u64;
         (report.added, report.changed, report.removed) =
             (merged.added, merged.changed, merged.removed);
-        let counted = (merged.rows > 0 || full).then_some(merged.rows);
+        let counted = counted.then_some(merged.rows);
         report.attributes = counted.unwrap_or_default();
         let mut told = Told::load(folder);
         // Feeds are brought up to date without it, too.

@@ -21,6 +21,8 @@ const OVERLAP: u32 = 300;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Synced {
     pub(crate) merged: Merged,
+    /// Whether what is held was written anew, and so counted.
+    pub(crate) counted: bool,
     /// Whether everything was read anew.
     pub(crate) full: bool,
     /// Whether anything is different from before.
@@ -73,12 +75,17 @@ pub(crate) fn sync(
         folder.save(state)?;
     }
     let merged = Merged {
-        rows: more.merged.rows,
+        rows: if more.counted { more.merged.rows } else { done.merged.rows },
         added: done.merged.added + more.merged.added,
         changed: done.merged.changed + more.merged.changed,
         removed: done.merged.removed + more.merged.removed,
     };
-    Ok(Synced { merged, full: done.full || more.full, changed: done.changed || more.changed })
+    Ok(Synced {
+        merged,
+        counted: done.counted || more.counted,
+        full: done.full || more.full,
+        changed: done.changed || more.changed,
+    })
 }
 
 fn everything(server: &Misp, copies: &Copies, events: &[Event], state: &State) -> Vec<Task> {
@@ -186,6 +193,7 @@ fn go_on(
     if any || pending.full || !dropped.is_empty() {
         state.generation += 1;
         let name = format!("attributes-{}.bin", state.generation);
+        done.counted = true;
         done.merged = merge(old.as_deref(), incoming, &dropped, &folder.mirror(&name))?;
         state.mirror = Some(name);
     }
