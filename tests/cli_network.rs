@@ -4,6 +4,9 @@
 
 #[path = "support/http_server.rs"]
 mod http_server;
+#[cfg(feature = "misp")]
+#[path = "support/misp_server.rs"]
+mod misp_server;
 #[path = "cli/support.rs"]
 mod support;
 
@@ -13,6 +16,8 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use http_server::{Server, answer, path_of, say};
+#[cfg(feature = "misp")]
+use misp_server::{KEY, Misp, uuid};
 use support::{Ended, Folder};
 
 /// Documents by their paths, with tags; what is not there is 404.
@@ -117,6 +122,47 @@ mod dry_run {
         assert_eq!(folder.run(&["refresh"]).code, 3);
         assert_eq!(folder.run(&["refresh", "--dry-run"]).code, 1);
         drop(engine);
+    }
+
+    #[cfg(feature = "misp")]
+    #[test]
+    fn asks_servers_of_misp_and_writes_nothing_here_or_there() {
+        let documents = Documents::default();
+        documents.put("/list.txt", "93.184.216.34\n");
+        let (folder, server) = (Folder::new(), documents.serve());
+        let misp = Misp::start(1_786_000_000);
+        let event = misp.store().add_event("an event", 1, &["c2"]);
+        misp.store().add(event, "ip-dst", "60.0.0.1");
+        folder.write("key", KEY);
+        let key = folder.path("key");
+        let tables = format!(
+            "[misp]\nurl = '{}'\nkey = 'file:{}'\nexchange = 'push'",
+            misp.server.url("/"),
+            key.display()
+        );
+        configure(&folder, &server, "", &tables);
+        let dry = || ok(folder.run(&["refresh", "--dry-run"])).stdout;
+        let said = dry();
+        assert!(said.contains("misp, read with 4 requests: 1 attributes would be added"), "{said}");
+        let feed = format!("misp.{}: 1 added, 0 ended", uuid(event));
+        assert!(said.contains(&feed) && said.contains("+ 60.0.0.1/32"), "{said}");
+        assert!(said.contains("create there list http://"), "{said}");
+        assert!(!folder.data().exists() && misp.store().feeds.is_empty());
+
+        ok(folder.run(&["refresh"]));
+        assert_eq!(misp.store().feeds.len(), 1);
+        let before = state(&folder.data());
+        misp.store().add(event, "ip-dst", "60.0.0.2");
+        let said = dry();
+        assert!(
+            said.contains("1 attributes would be added") && said.contains("+ 60.0.0.2/32"),
+            "{said}"
+        );
+        assert_eq!(state(&folder.data()), before, "files were touched");
+        misp.store().down = true;
+        let down = folder.run(&["refresh", "--dry-run"]);
+        assert!(down.code == 1 && down.stdout.contains("[misp-unreachable]"), "{}", down.stdout);
+        assert_eq!(state(&folder.data()), before, "files were touched");
     }
 
     #[test]

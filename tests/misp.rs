@@ -3,140 +3,13 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
 
-use artif_core::misp::{SightingKind, SyncReport};
-use artif_core::{
-    Config, Engine, FixedClock, Outcome, RefreshOptions, RefreshReport, ReputationEngine, Verdict,
-};
-use support::misp_server::{Fault, KEY, Misp, Store, uuid};
-use support::time;
-
-const START: &str = "2026-08-05T06:00:00Z";
-
-struct World {
-    misp: Misp,
-    dir: tempfile::TempDir,
-    clock: Arc<FixedClock>,
-    engine: Option<Engine>,
-    extra: String,
-}
-
-impl World {
-    fn new(extra: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("key"), format!("{KEY}\n")).unwrap();
-        let start = time(START);
-        let misp = Misp::start(start.timestamp().cast_unsigned());
-        let clock = Arc::new(FixedClock::new(start));
-        let mut world = Self { misp, dir, clock, engine: None, extra: extra.to_owned() };
-        world.open();
-        world
-    }
-
-    fn data(&self) -> PathBuf {
-        self.dir.path().join("data")
-    }
-
-    /// An engine as after a restart.
-    fn open(&mut self) {
-        self.engine = None;
-        let text = format!(
-            "catalogue = []\n[fetch]\nretries = 1\nretry_wait = '1s'\n[misp]\nurl = '{}'\nkey = 'file:{}'\n{}",
-            self.misp.server.url("/"),
-            self.dir.path().join("key").display(),
-            self.extra
-        );
-        let engine = Engine::builder()
-            .config(Config::from_toml(&text).unwrap())
-            .data(self.data())
-            .clock(self.clock.clone())
-            .build();
-        self.engine = Some(engine.unwrap());
-    }
-
-    fn engine(&self) -> &Engine {
-        self.engine.as_ref().unwrap()
-    }
-
-    /// Lets time pass, for the server and for us.
-    fn pass(&self, seconds: u64) {
-        let mut store = self.misp.store();
-        store.now += seconds;
-        self.clock.set(chrono::DateTime::from_timestamp(store.now.cast_signed(), 0).unwrap());
-    }
-
-    fn refresh(&self) -> RefreshReport {
-        self.misp.store().log.clear();
-        self.engine().refresh(&RefreshOptions::default()).unwrap()
-    }
-
-    /// A sync that succeeds, after which the addresses are the server's.
-    fn sync(&self) -> SyncReport {
-        let report = self.refresh().misp.remove(0);
-        assert_eq!(report.error, None);
-        self.is_as_there();
-        report
-    }
-
-    fn is_as_there(&self) {
-        let expected = self.misp.store().expected();
-        let found = self.held();
-        let (a, b): (BTreeSet<_>, BTreeSet<_>) =
-            (expected.keys().collect(), found.keys().collect());
-        assert_eq!(a, b);
-        for (feed, addresses) in &expected {
-            assert_eq!(addresses, &found[feed], "{feed}");
-        }
-    }
-
-    /// What each feed of ours lists, by what answers say.
-    fn held(&self) -> BTreeMap<String, BTreeSet<String>> {
-        let mut held: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let store = self.misp.store();
-        let all: BTreeSet<String> = store.attributes.values().flat_map(addresses).collect();
-        drop(store);
-        for address in all {
-            let network: artif_core::Prefix = address.parse().unwrap();
-            for evidence in self.engine().history(network.address()) {
-                if evidence.ended.is_none() && evidence.network == network {
-                    held.entry(evidence.feed.clone()).or_default().insert(network.to_string());
-                }
-            }
-        }
-        held
-    }
-}
-
-fn addresses(attribute: &support::misp_server::Attribute) -> Vec<String> {
-    let parts = attribute.value.split('|');
-    parts.filter(|part| part.parse::<artif_core::Prefix>().is_ok()).map(str::to_owned).collect()
-}
-
-/// So many attributes in so many events, of all types, with other types between.
-fn fill(store: &mut Store, events: u64, attributes: u64) -> Vec<u64> {
-    let ids: Vec<u64> = (0..events)
-        .map(|n| store.add_event(&format!("event {n}"), (n % 4 + 1) as u8, &["botnet"]))
-        .collect();
-    let mut all = Vec::new();
-    for n in 0..attributes {
-        let event = ids[(n % events) as usize];
-        let (a, b, c) = (n >> 16 & 255, n >> 8 & 255, n & 255);
-        let address = format!("60.{a}.{b}.{c}");
-        all.push(match n % 8 {
-            0 => store.add(event, "ip-dst|port", &format!("{address}|443")),
-            1 => store.add(event, "domain|ip", &format!("h{n}.example|{address}")),
-            2 => store.add(event, "ip-src", &format!("2a00:{a:x}:{b:x}:{c:x}::1")),
-            3 => store.add(event, "domain", &format!("d{n}.example")),
-            4 => store.add(event, "ip-dst", &format!("61.{b}.{c}.0/24")),
-            _ => store.add(event, "ip-dst", &address),
-        });
-    }
-    all
-}
+use artif_core::misp::SightingKind;
+use artif_core::{Outcome, RefreshOptions, ReputationEngine, Verdict};
+use support::misp_server::{Fault, uuid};
+use support::misp_world::{World, fill};
 
 #[test]
 fn an_event_becomes_a_feed_with_its_level_and_tags() {
@@ -433,6 +306,61 @@ fn a_slow_server_gets_smaller_pages() {
         world.misp.store().log.iter().filter_map(|(_, query)| query["limit"].as_u64()).collect();
     assert_eq!(limits[..3], [400, 200, 100]);
     assert!(*limits.last().unwrap() > 100, "larger again after a while: {limits:?}");
+}
+
+#[test]
+fn a_dry_run_says_what_a_sync_would_do_and_writes_nothing() {
+    let world = World::new("exchange = 'push'\nwarninglists = true");
+    fill(&mut world.misp.store(), 4, 80);
+    let dry = || {
+        let options = RefreshOptions::default().dry_run();
+        world.engine().refresh(&options).unwrap().misp.remove(0)
+    };
+    let report = dry();
+    assert_eq!((&report.error, report.added, report.feeds), (&None, 70, 4));
+    let added: u64 = report.changes.iter().map(|feed| feed.changes.as_ref().unwrap().added).sum();
+    // Networks, of which two attributes may hold the same.
+    assert_eq!((report.changes.len(), added), (4, 70));
+    assert!(world.engine().feeds().is_empty() && !world.data().join("misp").exists());
+    assert!(world.engine().status().misp.is_empty());
+
+    world.pass(900);
+    world.sync();
+    let files = || -> Vec<(String, u128)> {
+        let entries = std::fs::read_dir(world.data().join("misp").join("misp")).unwrap();
+        let mut files: Vec<_> = entries
+            .map(|entry| entry.unwrap())
+            .map(|e| (e.file_name().into_string().unwrap(), std::fs::read(e.path()).unwrap()))
+            .map(|(name, bytes)| (name, xxhash_rust::xxh3::xxh3_128(&bytes)))
+            .collect();
+        files.sort();
+        files
+    };
+    let first = "60.0.0.0".parse().unwrap();
+    let now =
+        || (files(), world.engine().history(first).len(), world.engine().status().feeds.len());
+    let before = now();
+    world.pass(900);
+    let event = {
+        let mut store = world.misp.store();
+        let ids: Vec<u64> = store.attributes.keys().copied().collect();
+        store.delete(ids[0]);
+        let gone = store.attributes[&ids[1]].event;
+        store.delete_event(gone);
+        let new = store.add_event("new", 1, &[]);
+        store.add(new, "ip-dst", "99.0.0.1");
+        new
+    };
+    let (plan, again) = (dry(), dry());
+    assert_eq!((plan.added, plan.removed), (1, 21));
+    assert_eq!((again.added, again.removed), (1, 21), "the first left nothing behind");
+    let of =
+        |id: u64| plan.changes.iter().find(|f| f.feed.as_str() == format!("misp.{}", uuid(id)));
+    assert_eq!(of(event).unwrap().changes.as_ref().unwrap().added, 1);
+    assert_eq!(plan.changes.len(), 3, "one shorter, one gone, one new");
+    assert_eq!(now(), before);
+    let done = world.sync();
+    assert_eq!((done.added, done.removed), (plan.added, plan.removed));
 }
 
 #[test]

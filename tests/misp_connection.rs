@@ -11,6 +11,7 @@ use artif_core::{Config, Engine, Outcome};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{RootCertStore, ServerConfig};
 use support::misp_server::{KEY, Misp};
+use support::proxy::Proxy;
 use support::refresh;
 
 const NOW: u64 = 1_786_000_000;
@@ -54,7 +55,9 @@ struct Made {
 }
 
 fn made(clients: Option<RootCertStore>) -> Made {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let made =
+        rcgen::generate_simple_self_signed(["localhost".to_owned(), "misp.example".to_owned()])
+            .unwrap();
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -125,6 +128,66 @@ fn a_server_may_want_a_certificate_of_ours() {
 }
 
 #[test]
+fn a_server_behind_a_proxy() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = key_in(dir.path());
+    // Neither name is known here: only the proxy finds the server.
+    let misp = Misp::start(NOW);
+    fill(&misp);
+    let plain = format!("http://misp.example:{}/misp/", misp.server.address().port());
+    let made = made(None);
+    let secured = Misp::start_tls(NOW, made.server);
+    fill(&secured);
+    let ca = dir.path().join("ca.pem");
+    std::fs::write(&ca, made.pem).unwrap();
+    let https = format!("https://misp.example:{}/", secured.server.address().port());
+
+    let proxy = Proxy::start(None);
+    let own = format!("proxy = '{}'", proxy.url());
+    let report = sync(&plain, &key, &own);
+    assert_eq!((report.error, report.attributes), (None, 3));
+    assert_eq!(proxy.heads().len(), misp.store().log.len(), "all of it went this way");
+    assert!(proxy.heads()[0].starts_with("GET http://misp.example:"));
+
+    // A tunnel: the proxy hears where to, and neither the key nor what is asked.
+    let report = sync(&https, &key, &format!("{own}\nca_file = '{}'", ca.display()));
+    assert_eq!((report.error, report.attributes), (None, 3));
+    let heads = proxy.heads().split_off(misp.store().log.len());
+    assert!(!heads.is_empty());
+    for head in heads {
+        assert!(head.starts_with("CONNECT misp.example:"), "{head}");
+        assert!(!head.contains(KEY) && !head.contains("restSearch"), "{head}");
+    }
+    // Whose certificate is not believed is not believed through a proxy either.
+    assert!(sync(&https, &key, &own).error.unwrap().contains("[misp-tls]"));
+
+    // That of the fetcher, with its credentials; without them, and where nobody listens.
+    let wary = Proxy::start(Some("Basic dXNlcjpwYXNz"));
+    let password = dir.path().join("password");
+    std::fs::write(&password, "pass").unwrap();
+    let of_fetcher = |url: &str, fetch: &str, extra: &str| {
+        let text = format!(
+            "catalogue = []\n[fetch]\nretries = 0\n{fetch}\n[misp]\nurl = '{url}'\nkey = 'file:{}'\n{extra}",
+            key.display()
+        );
+        let config = Config::from_toml(&text).unwrap();
+        refresh(&Engine::builder().config(config).in_memory().build().unwrap()).misp.remove(0)
+    };
+    let auth =
+        format!("proxy = '{}'\nproxy_auth = 'basic:user file:{}'", wary.url(), password.display());
+    assert_eq!(of_fetcher(&plain, &auth, "").error, None);
+    let trust = format!("ca_file = '{}'", ca.display());
+    assert_eq!(of_fetcher(&https, &auth, &trust).error, None);
+    let refused = of_fetcher(&https, &format!("proxy = '{}'", wary.url()), &trust).error.unwrap();
+    assert!(refused.contains("[misp-unreachable]") && refused.contains("proxy"), "{refused}");
+    let nobody = "proxy = 'http://127.0.0.1:1'";
+    let error = of_fetcher(&plain, nobody, "").error.unwrap();
+    assert!(error.contains("[misp-unreachable]"), "{error}");
+    let direct = of_fetcher(&misp.server.url("/"), nobody, "proxy = 'none'");
+    assert_eq!(direct.error, None);
+}
+
+#[test]
 fn keys_are_read_where_they_are_and_not_shown() {
     let dir = tempfile::tempdir().unwrap();
     let misp = Misp::start(NOW);
@@ -142,7 +205,7 @@ fn keys_are_read_where_they_are_and_not_shown() {
 }
 
 #[test]
-fn organisations_tags_or_all_of_it() {
+fn organisations_feeds_tags_or_all_of_it() {
     let dir = tempfile::tempdir().unwrap();
     let key = key_in(dir.path());
     let misp = Misp::start(NOW);
@@ -163,6 +226,29 @@ fn organisations_tags_or_all_of_it() {
         expect(&[("misp.c2", 2), ("misp.scanner", 2)]),
         "tags of attributes beside those of events"
     );
+    {
+        let mut store = misp.store();
+        let feed = |id: &str, name: &str, event: &str| {
+            serde_json::json!({
+                "id": id, "name": name, "provider": "P", "url": "http://127.0.0.1:9/list",
+                "enabled": true, "source_format": "freetext", "event_id": event,
+            })
+        };
+        let event = *store.events.keys().next().unwrap();
+        store.feeds.insert(7, feed("7", "Their list", &event.to_string()));
+        // This one makes an event each time.
+        store.feeds.insert(8, feed("8", "Moving list", "0"));
+        for address in ["60.0.0.4", "60.0.0.5"] {
+            let event = store.add_event("Moving list feed", 1, &[]);
+            store.add(event, "ip-dst", address);
+        }
+    }
+    let of_feeds = counts("feeds = 'feed'");
+    let named: Vec<_> = of_feeds.iter().filter(|(id, _)| id.ends_with("list")).cloned().collect();
+    assert_eq!(named, expect(&[("misp.moving-list", 2), ("misp.their-list", 1)]));
+    assert_eq!(of_feeds.len(), 4, "{of_feeds:?}");
+    misp.store().events.retain(|_, event| event.info != "Moving list feed");
+    misp.store().feeds.clear();
     assert_eq!(counts("feeds = 'one'\nnot_tags = ['TLP:red']"), expect(&[("misp.all", 2)]));
     assert_eq!(counts("feeds = 'org'\nnot_orgs = ['cert a']"), expect(&[("misp.cert-b", 1)]));
     assert_eq!(counts("feeds = 'one'\ntags = ['scanner']"), expect(&[("misp.all", 2)]));

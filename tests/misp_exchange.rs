@@ -5,9 +5,12 @@ mod support;
 
 use artif_core::config::MispExchange;
 use artif_core::misp::{Exchange, Step};
-use artif_core::{Category, Config, Engine, ExchangeOptions, Feed, ThreatLevel};
+use artif_core::{
+    Category, Config, Engine, ExchangeOptions, Feed, Outcome, ReputationEngine, ThreatLevel,
+};
 use serde_json::json;
-use support::misp_server::{Fault, KEY, Misp};
+use support::http_server::{Server, answer, say};
+use support::misp_server::{Fault, KEY, Misp, uuid};
 use support::refresh;
 
 struct World {
@@ -206,4 +209,56 @@ fn what_fails_is_said_and_the_rest_goes_on() {
     world.misp.store().faults.push_back(("feeds".into(), Fault::Say(login, String::new())));
     let error = world.engine().exchange_feeds(&ExchangeOptions::default()).unwrap_err();
     assert_eq!((error.code(), error.is_retryable()), ("ARTIF_MISP", true));
+}
+
+#[test]
+fn a_list_on_both_sides_is_one_witness() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("key"), KEY).unwrap();
+    let misp = Misp::start(1_786_000_000);
+    let lists = Server::start(|_, to| say(to, answer("200 OK", "60.0.0.1\n60.0.0.2\n")));
+    let url = lists.url("/c2.txt");
+    let addresses = ["60.0.0.1", "60.0.0.2"].map(str::to_owned).to_vec();
+    misp.store().lists.insert(url.clone(), addresses);
+    let open = |exchange: &str| {
+        let text = format!(
+            "catalogue = []\n[misp]\nurl = '{}'\nkey = 'file:{}'\nexchange = '{exchange}'",
+            misp.server.url("/"),
+            dir.path().join("key").display(),
+        );
+        let builder = Engine::builder().config(Config::from_toml(&text).unwrap());
+        builder.data(dir.path().join("data")).feed(Feed::new("c2", &url).unwrap()).build().unwrap()
+    };
+    let witnesses = |engine: &Engine| -> Vec<String> {
+        let answer = engine.check("60.0.0.1".parse().unwrap());
+        answer.feeds().map(|feed| feed.id.clone()).collect()
+    };
+    let sync = |engine: &Engine| {
+        misp.store().log.clear();
+        let report = refresh(engine).misp.remove(0);
+        assert_eq!(report.error, None);
+        report
+    };
+    let engine = open("push");
+    sync(&engine);
+    let event = *misp.store().events.keys().next().unwrap();
+    assert_eq!(misp.store().events_with(event), 2, "fetched there");
+    let report = sync(&engine);
+    assert_eq!((report.copies, report.attributes, report.requests), (1, 0, 3));
+    assert_eq!(witnesses(&engine), ["c2"]);
+    // The other way it counts when the list does not.
+    let id = "c2".parse().unwrap();
+    engine.enable_feed(&id, false).unwrap();
+    let report = sync(&engine);
+    assert_eq!((report.copies, report.attributes, report.outcome), (0, 2, Outcome::Loaded));
+    assert_eq!(witnesses(&engine), [format!("misp.{}", uuid(event))]);
+    engine.enable_feed(&id, true).unwrap();
+    assert_eq!(sync(&engine).copies, 1);
+    assert_eq!(witnesses(&engine), ["c2"]);
+    // What was exchanged before is remembered where it no longer is.
+    drop(engine);
+    let engine = open("off");
+    let report = sync(&engine);
+    assert_eq!((report.copies, report.requests, report.outcome), (1, 3, Outcome::Unchanged));
+    assert_eq!(witnesses(&engine), ["c2"]);
 }

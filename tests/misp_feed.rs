@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use artif_core::{Engine, Feed, FeedReport, Format, Outcome, ReputationEngine};
 use serde_json::{Value, json};
 use support::http_server::{Server, answer, path_of, say};
-use support::refresh;
+use support::{clock, refresh, time};
 
 type Documents = Arc<Mutex<BTreeMap<String, String>>>;
 
@@ -105,6 +105,101 @@ fn only_events_that_changed_are_fetched() {
     documents.lock().unwrap().insert("manifest.json".into(), manifest);
     outcome(&ours);
     assert_eq!(listed(&ours, &all), [true, false, false, false, false]);
+}
+
+/// What the publisher writes beside the manifest: a hash of each value, here of those of an event
+/// together.
+fn put_hashes(documents: &Documents) {
+    let mut documents = documents.lock().unwrap();
+    let mut lines = String::new();
+    for (name, text) in documents.iter().filter(|(name, _)| name.starts_with("5c8f")) {
+        let event: Value = serde_json::from_str(text).unwrap();
+        for attribute in event["Event"]["Attribute"].as_array().unwrap() {
+            let value = attribute["value"].as_str().unwrap();
+            let hash = xxhash_rust::xxh3::xxh3_128(value.as_bytes());
+            lines += &format!("{hash:032x},{}\n", name.trim_end_matches(".json"));
+        }
+    }
+    documents.insert("hashes.csv".to_owned(), lines);
+}
+
+#[test]
+fn of_a_feed_written_anew_only_events_with_other_values_are_fetched() {
+    let (dir, documents) = (tempfile::tempdir().unwrap(), Documents::default());
+    let uuid = |n: usize| format!("{}{n}", &A[..A.len() - 1]);
+    let address = |n: usize| format!("60.0.1.{n}");
+    let put_all = |changed: i64| {
+        for n in 0..6 {
+            put(&documents, &uuid(n), changed, &[&address(n)]);
+        }
+    };
+    put_all(1);
+    put_hashes(&documents);
+    let server = serve(&documents);
+    let clock = clock("2026-08-05T06:00:00Z");
+    let feed = Feed::new("osint", &server.url("/feed/")).unwrap().format(Format::MispFeed {});
+    let builder = Engine::builder().data(dir.path()).feed(feed).clock(clock.clone());
+    let ours = builder.build().unwrap();
+    let asked = |outcome_of: &dyn Fn() -> FeedReport| {
+        let before = server.requests().len();
+        let report = outcome_of();
+        assert_eq!(report.error, None);
+        let heads = server.requests().split_off(before);
+        let mut paths: Vec<_> = heads.iter().map(|head| path_of(head).to_owned()).collect();
+        paths.sort();
+        (report.outcome, paths.iter().map(|p| p.replace("/feed/", "")).collect::<Vec<_>>())
+    };
+    let refreshed = || asked(&|| outcome(&ours));
+    assert_eq!(refreshed().1.len(), 1 + 1 + 6);
+
+    // All times are new, one event is.
+    put_all(2);
+    put(&documents, &uuid(3), 2, &["60.0.2.3"]);
+    put_hashes(&documents);
+    let event = |n: usize| format!("{}.json", uuid(n));
+    let beside = ["hashes.csv".to_owned(), "manifest.json".to_owned()];
+    let (how, paths) = refreshed();
+    assert_eq!((how, paths), (Outcome::Loaded, [&[event(3)][..], &beside].concat()));
+    assert_eq!(listed(&ours, &["60.0.1.2", "60.0.1.3", "60.0.2.3"]), [true, false, true]);
+
+    // What the hashes say nothing of is found within a day, though nothing else changes.
+    put_all(3);
+    put(&documents, &uuid(3), 3, &["60.0.2.3"]);
+    let text = documents.lock().unwrap()[&event(1)].replace("true", "false");
+    documents.lock().unwrap().insert(event(1), text);
+    put_hashes(&documents);
+    assert_eq!(refreshed(), (Outcome::Unchanged, beside.to_vec()));
+    assert_eq!(listed(&ours, &["60.0.1.1"]), [true]);
+    clock.set(time("2026-08-06T05:00:00Z"));
+    assert_eq!(refreshed(), (Outcome::Unchanged, beside[1..].to_vec()));
+    clock.set(time("2026-08-06T06:00:00Z"));
+    let (how, paths) = refreshed();
+    assert_eq!((how, paths.len()), (Outcome::Loaded, 2 + 6));
+    assert_eq!(listed(&ours, &["60.0.1.1", "60.0.1.2"]), [false, true]);
+
+    // Without the file times alone count.
+    documents.lock().unwrap().remove("hashes.csv");
+    put_all(4);
+    assert_eq!(refreshed().1.len(), 2 + 6);
+}
+
+#[test]
+fn a_damaged_file_is_read_anew_the_next_time() {
+    let (dir, documents) = (tempfile::tempdir().unwrap(), Documents::default());
+    put(&documents, A, 1, &["60.0.0.1"]);
+    let server = serve(&documents);
+    let ours = engine(dir.path(), &server.url("/feed"));
+    outcome(&ours);
+    let folder = dir.path().join("misp-feeds").join("osint");
+    for entry in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.extension().is_some_and(|extension| extension == "bin") {
+            std::fs::write(entry, "nothing of the kind, and longer than the head of one").unwrap();
+        }
+    }
+    put(&documents, B, 2, &["60.0.0.2"]);
+    assert_eq!(outcome(&ours).outcome, Outcome::Failed);
+    assert_eq!(outcome(&ours).outcome, Outcome::Loaded);
+    assert_eq!(listed(&ours, &["60.0.0.1", "60.0.0.2"]), [true, true]);
 }
 
 #[test]

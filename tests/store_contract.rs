@@ -70,6 +70,7 @@ type Make<'a> = &'a dyn Fn() -> Box<dyn Store>;
 fn store_contract(make: Make<'_>) {
     commits_count_the_set_difference(make);
     relisting_starts_a_new_interval(make);
+    sources_may_know_since_when(make);
     a_clock_that_steps_back_changes_nothing(make);
     what_ends_as_it_starts_leaves_nothing(make);
     confirmation_and_staleness(make);
@@ -118,6 +119,30 @@ fn relisting_starts_a_new_interval(make: Make<'_>) {
     }
     assert_eq!(active(&*store, "a"), [("192.0.2.1".parse().unwrap(), 40)]);
     assert_eq!(ended(&*store, "a"), [gone("192.0.2.1", 10, 20), gone("192.0.2.1", 30, 40)]);
+}
+
+fn sources_may_know_since_when(make: Make<'_>) {
+    let store = make();
+    let (one, six, late) = ("192.0.2.1", "2001:db8::1", "192.0.2.9");
+    let network = |text: &str| text.parse::<Prefix>().unwrap();
+    let since = [(network(one), 3), (network(late), 99), (network(six), 4)];
+    let validators = Validators::default();
+    let commit = |at, prefixes: &PrefixSet, since: &[(Prefix, u32)]| {
+        let feed = feed("a");
+        store.commit(Generation::new(&feed, at, prefixes, &validators).since(since)).unwrap()
+    };
+    commit(10, &set(&[one, six, late, "192.0.2.2"]), &since);
+    let begun = [(one, 3), ("192.0.2.2", 10), (late, 10), (six, 4)].map(|(n, at)| (network(n), at));
+    assert_eq!(active(&*store, "a"), begun, "as known, and never later than seen");
+    // Of what is listed it changes nothing.
+    commit(20, &set(&[one, six, late, "192.0.2.2"]), &[(network(one), 1)]);
+    assert_eq!(active(&*store, "a"), begun);
+    commit(30, &set(&[six]), &[]);
+    assert_eq!(ended(&*store, "a")[0], gone(one, 3, 30));
+    let digest = store.digest();
+    let mut bytes = Vec::new();
+    store.export(&mut bytes).unwrap();
+    assert_eq!(artif_core::ledger::MemoryStore::import(&mut &bytes[..]).unwrap().digest(), digest);
 }
 
 fn a_clock_that_steps_back_changes_nothing(make: Make<'_>) {

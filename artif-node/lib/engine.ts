@@ -15,6 +15,7 @@ import type {
   PastReputation,
   RefreshEvent,
   RefreshReport,
+  Sighted,
   Status,
 } from "./model.js";
 import { native, scratch, VIEW } from "./native.js";
@@ -359,6 +360,19 @@ export class Engine extends Answers {
   /** The operators' decisions, expired ones too. */
   overrides(): Override[] {
     return JSON.parse(native.overrides(this.id));
+  }
+
+  /**
+   * Notes that an address was met, or was harmless, for MISP servers with `sightings`: the next sync
+   * says it there. Says whether it will be sent.
+   */
+  sighting(ip: Address, options: { falsePositive?: boolean } = {}): boolean {
+    return native.sighting(this.id, ip, options.falsePositive ?? false);
+  }
+
+  /** Sends what was noted now; resolves to what became of it on each server. */
+  async sendSightings(): Promise<Sighted[]> {
+    return JSON.parse(await native.sendSightings(this.id));
   }
 
   /** The data folder; null in memory. */

@@ -47,6 +47,16 @@ export interface Override {
   expires: string | null;
 }
 
+/** What became of sightings on one MISP server. */
+export interface Sighted {
+  server: string;
+  asked: number;
+  repeated: number;
+  listed: number;
+  sent: number;
+  requests: number;
+}
+
 /** A warninglist that names an address. */
 export interface OnWarninglist {
   name: string;

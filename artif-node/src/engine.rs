@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use artif_core::ledger::{Override, OverrideAction};
+use artif_core::misp::SightingKind;
 use artif_core::{Config, FeedId, Prefix, RefreshOptions};
 use chrono::Utc;
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 
+use crate::address::Address;
 use crate::answer::moment;
 use crate::error::{lift, raise};
 use crate::table::{Handle, Opened, STATE, keep_source, opened, owner};
@@ -173,6 +175,21 @@ pub fn remove_override(
 ) -> napi::Result<Object<'_>> {
     let engine = owner(env, id)?;
     off_thread(env, move || engine.remove_override(network.parse::<Prefix>()?, &author))
+}
+
+/// Notes that an address was met, or was harmless, for the MISP servers that want to hear of it;
+/// whether it will be sent.
+#[napi]
+pub fn sighting(env: &Env, id: u32, ip: Address, false_positive: bool) -> napi::Result<bool> {
+    let kind = if false_positive { SightingKind::FalsePositive } else { SightingKind::Seen };
+    Ok(owner(env, id)?.note_sighting(ip.0, kind))
+}
+
+/// Sends what was noted; resolves to what became of it on each server, as JSON.
+#[napi(ts_return_type = "Promise<string>")]
+pub fn send_sightings(env: &Env, id: u32) -> napi::Result<Object<'_>> {
+    let engine = owner(env, id)?;
+    off_thread(env, move || engine.send_noted_sightings())
 }
 
 /// The operators' decisions, expired ones too, as JSON.

@@ -235,6 +235,9 @@ test("one owner, many readers", async () => {
     [await engine.removeOverride(GOOD), await engine.removeOverride(GOOD)],
     [true, false],
   );
+  assert.equal(engine.sighting(BAD), false, "no server wants to hear of it");
+  assert.throws(() => engine.sighting("x", { falsePositive: true }), artif.BadAddressError);
+  assert.deepEqual(await engine.sendSightings(), []);
   await assert.rejects(engine.block("10.0.0.0/33"), artif.BadPrefixError);
   await engine.enableFeed("mine", false);
   assert.equal(engine.status().feeds[0].enabled, false);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use artif_core::ledger::{Override, OverrideAction};
+use artif_core::misp::SightingKind;
 use artif_core::{Config, FeedId, Prefix, RefreshEvent, RefreshOptions, ReputationEngine};
 use chrono::{DateTime, Utc};
 use pyo3::exceptions::PyValueError;
@@ -318,6 +319,20 @@ impl Engine {
     /// The operators' decisions, expired ones too, as dicts.
     fn overrides<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         to_python(py, &self.owner()?.overrides())
+    }
+
+    /// Notes that an address was met, or was harmless, for MISP servers with `sightings`: the next
+    /// sync says it there. Says whether it will be sent.
+    #[pyo3(signature = (ip, *, false_positive=false))]
+    fn sighting(&self, ip: &Bound<'_, PyAny>, false_positive: bool) -> PyResult<bool> {
+        let kind = if false_positive { SightingKind::FalsePositive } else { SightingKind::Seen };
+        Ok(self.owner()?.note_sighting(address(ip)?, kind))
+    }
+
+    /// Sends what was noted now, and says what became of it on each server.
+    fn send_sightings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let engine = self.owner()?;
+        to_python(py, &lift(py, py.detach(|| engine.send_noted_sightings()))?)
     }
 
     /// The data folder; None in memory.

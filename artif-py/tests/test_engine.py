@@ -135,6 +135,10 @@ def test_one_owner_many_readers(data: Path) -> None:
         fresh = artif.Reader(data)
         assert fresh.check(GOOD).verdict == "blocked"
         assert owner.remove_override(GOOD)
+        assert not owner.sighting(BAD), "no server wants to hear of it"
+        with pytest.raises(errors.BadAddressError):
+            owner.sighting("x", false_positive=True)
+        assert owner.send_sightings() == []
 
 
 def test_errors_are_classes_that_pickle(tmp_path: Path) -> None:

@@ -33,6 +33,9 @@ pub(crate) struct Attribute {
     pub(crate) deleted: bool,
     pub(crate) timestamp: u64,
     pub(crate) tags: Vec<String>,
+    /// As MISP writes it.
+    pub(crate) first_seen: Option<String>,
+    pub(crate) last_seen: Option<String>,
 }
 
 /// What is answered in place of the truth, once.
@@ -50,6 +53,8 @@ pub(crate) enum Fault {
 
 #[derive(Debug, Default)]
 pub(crate) struct Store {
+    /// Connections are closed without an answer.
+    pub(crate) down: bool,
     /// The clock, in Unix seconds.
     pub(crate) now: u64,
     pub(crate) events: BTreeMap<u64, Event>,
@@ -60,12 +65,16 @@ pub(crate) struct Store {
     pub(crate) allowed: BTreeSet<String>,
     /// The feeds, as they are stored.
     pub(crate) feeds: BTreeMap<u64, Value>,
+    /// What the server gets when it fetches these addresses.
+    pub(crate) lists: BTreeMap<String, Vec<String>>,
     /// The tags there are; others are unknown.
     pub(crate) tags: BTreeSet<String>,
     /// The warninglists with their entries.
     pub(crate) warninglists: BTreeMap<u64, Value>,
     /// Sightings: value, type.
     pub(crate) sightings: Vec<(String, String)>,
+    /// What was said of attributes: of which, as what (0, 1, 2), and when.
+    pub(crate) told: Vec<(u64, u8, u64)>,
     /// Faults of the next requests to these paths.
     pub(crate) faults: VecDeque<(String, Fault)>,
     /// What was asked: path, and body.
@@ -100,6 +109,8 @@ impl Store {
             deleted: false,
             timestamp: self.now,
             tags: Vec::new(),
+            first_seen: None,
+            last_seen: None,
         };
         self.attributes.insert(self.next, attribute);
         self.next
@@ -190,6 +201,9 @@ fn respond(store: &Mutex<Store>, head: &str, to: &mut dyn Connection) {
     // It may lie below a path.
     let path = path_of(head).trim_start_matches('/').trim_start_matches("misp/").to_owned();
     let mut store = store.lock().unwrap();
+    if store.down {
+        return;
+    }
     let query = serde_json::from_slice(&body).unwrap_or(Value::Null);
     store.log.push((path.clone(), query.clone()));
     let fault = match store.faults.front() {
@@ -297,6 +311,10 @@ fn change(store: &mut Store, path: &str, query: &Value) -> Option<Value> {
                 let name = feed["name"].as_str().unwrap().to_owned();
                 let event = store.add_event(&format!("{name} feed"), 4, &[]);
                 store.feeds.get_mut(&id)?["event_id"] = json!(event.to_string());
+                let list = store.lists.get(feed["url"].as_str().unwrap()).cloned();
+                for address in list.unwrap_or_default() {
+                    store.add(event, "ip-dst", &address);
+                }
             }
             json!({"result": "Fetching the feed has successfully completed."})
         }
@@ -340,6 +358,18 @@ fn change(store: &mut Store, path: &str, query: &Value) -> Option<Value> {
                 "name": list["name"], "type": list["type"], "version": list["version"],
                 "matching_attributes": ["ip-src", "ip-dst"], "list": values,
             })
+        }
+        ("sightings", "restSearch") => {
+            let last = query["last"].as_str()?.strip_suffix('d')?.parse::<u64>().ok()?;
+            let from = store.now - last * 86_400;
+            let said = store.told.iter().enumerate().filter(|(_, (.., at))| *at >= from);
+            let said = said.map(|(place, (attribute, kind, at))| {
+                json!({"Sighting": {
+                    "id": (place + 1).to_string(), "attribute_id": attribute.to_string(),
+                    "type": kind.to_string(), "date_sighting": at.to_string(), "source": "",
+                }})
+            });
+            json!({"response": said.collect::<Vec<_>>()})
         }
         ("sightings", "add") => {
             let stored: BTreeSet<&str> = store
@@ -500,7 +530,7 @@ fn search(store: &Store, query: &Value) -> (Value, String) {
             "id": id.to_string(), "event_id": a.event.to_string(), "type": a.kind,
             "value": a.value, "to_ids": a.to_ids, "deleted": a.deleted,
             "timestamp": a.timestamp.to_string(), "uuid": uuid(*id), "comment": "",
-            "first_seen": null, "last_seen": null,
+            "first_seen": a.first_seen, "last_seen": a.last_seen,
             "Event": {"id": a.event.to_string(), "info": "x"},
         });
         if !a.tags.is_empty() {

@@ -6,6 +6,11 @@
 pub(crate) mod http_server;
 #[cfg(feature = "misp")]
 pub(crate) mod misp_server;
+#[cfg(feature = "misp")]
+pub(crate) mod misp_world;
+
+#[cfg(feature = "misp")]
+pub(crate) mod proxy;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -111,7 +111,11 @@ fn sighting(args: &SightingArgs, context: &mut Context<'_>) -> Done {
     Ok(exit::OK)
 }
 
-fn show(exchange: &Exchange, dry_run: bool, screen: &mut Screen<'_>) -> Result<(), Stop> {
+pub(super) fn show(
+    exchange: &Exchange,
+    dry_run: bool,
+    screen: &mut Screen<'_>,
+) -> Result<(), Stop> {
     let Exchange { server, unchanged, actions, requests, .. } = exchange;
     if *unchanged {
         screen.line(format_args!("{server}: nothing changed on either side"))?;

@@ -160,7 +160,24 @@ fn print_dry(report: &RefreshReport, screen: &mut Screen<'_>) -> Result<(), Stop
             report.count(Outcome::Refused)
         ))?;
     }
-    for feed in &report.feeds {
+    let mut feeds: Vec<&FeedReport> = report.feeds.iter().collect();
+    for server in report.misp.iter().filter(|server| server.error.is_none()) {
+        screen.line(format_args!(
+            "{}, read with {} requests: {} attributes would be added, {} changed, {} removed; {} warninglists read",
+            server.server,
+            human::count(server.requests),
+            human::count(server.added),
+            human::count(server.changed),
+            human::count(server.removed),
+            human::count(server.lists)
+        ))?;
+        feeds.extend(&server.changes);
+        #[cfg(feature = "misp")]
+        if let Some(exchange) = &server.exchange {
+            super::misp::show(exchange, true, screen)?;
+        }
+    }
+    for feed in feeds {
         let Some(changes) = &feed.changes else { continue };
         screen.line(format_args!(
             "  {}: {} added, {} ended, {} unchanged",

@@ -23,6 +23,8 @@ pub enum MispFeeds {
     /// Each event, with its threat level and tags.
     #[default]
     Event,
+    /// Each feed of the server, made of what it wrote there; what no feed wrote as with `Event`.
+    Feed,
     /// Each tag that `tags` names, with everything that has it.
     Tag,
     /// Each organisation that created events.
@@ -72,7 +74,7 @@ impl MispExchange {
 /// | `url` | | address, with the path MISP has there |
 /// | `key` | | where the key is: `env:NAME` or `file:PATH` |
 /// | `enabled` | `true` | |
-/// | `feeds` | `"event"` | what becomes a feed: each `event`, `tag`, `org`, or `one` for all |
+/// | `feeds` | `"event"` | what becomes a feed: each `event`, `feed` of the server, `tag`, `org`, or `one` for all |
 /// | `to_ids` | `true` | take only attributes that are meant for detection |
 /// | `unpublished` | `false` | take events that are not published, too |
 /// | `tags` | `[]` | take only what has one of these tags; `*` stands for anything |
@@ -83,6 +85,8 @@ impl MispExchange {
 /// | `enforce_warninglist` | `false` | have the server leave out what is on its warninglists (slow) |
 /// | `decay` | `false` | ask for decay scores (slow) and leave out what all models call decayed |
 /// | `warninglists` | `false` | use the warninglists that are switched on there |
+/// | `max_age` | `"0s"` | leave out attributes neither changed nor seen for longer; 0 for no limit |
+/// | `read_sightings` | `false` | heed what users of the server said of attributes within 90 days |
 /// | `sightings` | `false` | let sightings be sent to it |
 /// | `exchange` | `"off"` | `push` our feeds to the server, `pull` its feeds, `both`, with each sync |
 /// | `refresh` | `"1h"` | duration between syncs |
@@ -139,6 +143,11 @@ pub struct Misp {
     pub decay: bool,
     /// Whether its warninglists are used.
     pub warninglists: bool,
+    /// How long an attribute counts after it was last changed or seen; nothing stands for ever.
+    #[serde(with = "crate::duration")]
+    pub max_age: Duration,
+    /// Whether what users of the server said of attributes is heeded.
+    pub read_sightings: bool,
     /// Whether sightings may be sent to it.
     pub sightings: bool,
     /// In which direction feeds are exchanged.
@@ -185,6 +194,8 @@ impl Default for Misp {
             enforce_warninglist: false,
             decay: false,
             warninglists: false,
+            max_age: Duration::ZERO,
+            read_sightings: false,
             sightings: false,
             exchange: MispExchange::Off,
             refresh: Duration::from_secs(3600),
@@ -248,6 +259,9 @@ impl Misp {
         }
         if self.resync < self.refresh {
             return wrong("resync", "is shorter than `refresh`");
+        }
+        if !self.max_age.is_zero() && self.max_age < self.refresh {
+            return wrong("max_age", "is shorter than `refresh`");
         }
         if self.client_cert.is_some() != self.client_key.is_some() {
             return wrong("client_cert", "and `client_key` belong together");

@@ -83,6 +83,7 @@ fn mistakes_in_a_server_are_named() {
         ("page_size = 9", "`misp.page_size` is not within 10 to 100000"),
         ("refresh = '59s'", "`misp.refresh` is shorter than a minute"),
         ("resync = '1m'", "`misp.resync` is shorter than `refresh`"),
+        ("max_age = '1m'", "`misp.max_age` is shorter than `refresh`"),
         ("feeds = 'tag'", "`misp.feeds` by tag needs `tags`"),
         ("client_cert = 'x'", "`misp.client_cert` and `client_key` belong together"),
         ("confidence = { x = 101 }", "`misp.confidence` has a percentage above 100"),

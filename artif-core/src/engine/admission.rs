@@ -107,19 +107,11 @@ impl Admission<'_> {
         head: Option<&FeedHead>,
         content: Result<Content>,
     ) -> Result<FeedReport> {
-        let mut report = FeedReport {
-            feed: feed.id.clone(),
-            outcome: Outcome::Unchanged,
-            error: None,
-            parse: None,
-            commit: None,
-            changes: None,
-            retry_after: None,
-        };
+        let mut report = FeedReport::new(&feed.id, Outcome::Unchanged);
         match content {
             Ok(Content::Unchanged(validators)) => self.confirm(feed, head, validators)?,
             Ok(Content::New(parsed, validators)) => {
-                let Parsed { prefixes, report: read, .. } = *parsed;
+                let Parsed { prefixes, report: read, mut since, .. } = *parsed;
                 let before = head.map(|head| head.count);
                 let refused = if self.force {
                     None
@@ -128,7 +120,7 @@ impl Admission<'_> {
                 };
                 report.parse = Some(read);
                 if self.dry_run {
-                    report.changes = Some(Changes::between(self.store, &feed.id, &prefixes)?);
+                    report.changes = Some(self.changes(&feed.id, &prefixes)?);
                 }
                 if let Some(reason) = refused {
                     let error = Error::Refused { feed: feed.id.to_string(), reason };
@@ -136,7 +128,9 @@ impl Admission<'_> {
                 } else {
                     report.outcome = Outcome::Loaded;
                     if !self.dry_run {
-                        let new = Generation::new(&feed.id, self.now, &prefixes, &validators);
+                        self.not_before_it_ended(&feed.id, &mut since)?;
+                        let new = Generation::new(&feed.id, self.now, &prefixes, &validators)
+                            .since(&since);
                         let commit = self.store.commit(new)?;
                         let (added, ended) = (commit.added, commit.ended);
                         tracing::info!(feed = %feed.id, added, ended, "loaded");
@@ -148,6 +142,24 @@ impl Admission<'_> {
             Err(error) => self.keep_old(feed, head, &error, &mut report)?,
         }
         Ok(report)
+    }
+
+    /// What would change for a feed.
+    pub(super) fn changes(&self, feed: &FeedId, new: &PrefixSet) -> Result<Changes> {
+        Changes::between(self.store, feed, new)
+    }
+
+    /// What was listed before and then was not is listed anew from its end on at the earliest.
+    fn not_before_it_ended(&self, feed: &FeedId, since: &mut [(Prefix, Seconds)]) -> Result<()> {
+        if since.is_empty() {
+            return Ok(());
+        }
+        self.store.ended(feed, &mut |listing| {
+            let place = since.binary_search_by(|(prefix, _)| prefix.cmp(&listing.prefix));
+            if let Some((_, begun)) = place.ok().and_then(|place| since.get_mut(place)) {
+                *begun = listing.ended.max(*begun);
+            }
+        })
     }
 
     fn confirm(

@@ -233,6 +233,8 @@ impl EngineBuilder {
         Engine::start(Shared {
             config,
             feeds: Mutex::new(feeds),
+            #[cfg(feature = "misp")]
+            looked_at: dir.clone().filter(|_| self.only_looks),
             // What has no folder writes to none.
             dir: dir.filter(|_| !self.only_looks),
             ledger,
@@ -248,6 +250,8 @@ impl EngineBuilder {
             list_facts: Mutex::new(list_facts),
             #[cfg(feature = "misp")]
             misp_folder,
+            #[cfg(feature = "misp")]
+            met: Mutex::default(),
             read_counts: Mutex::new(read_counts),
         })
     }

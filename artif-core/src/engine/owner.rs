@@ -74,6 +74,12 @@ pub(super) struct Shared {
     /// Fetched and kept like feeds, and shown apart from them.
     pub(super) warninglists: Mutex<Vec<Feed>>,
     pub(super) list_facts: Mutex<BTreeMap<FeedId, ListFacts>>,
+    /// The folder of another owner that is looked at: what is known of MISP servers there.
+    #[cfg(feature = "misp")]
+    pub(super) looked_at: Option<PathBuf>,
+    /// What waits to be said on MISP servers.
+    #[cfg(feature = "misp")]
+    pub(super) met: super::misp::Met,
     /// Where an engine in memory keeps what is known of MISP servers while it lives.
     #[cfg(feature = "misp")]
     pub(super) misp_folder: Option<tempfile::TempDir>,

@@ -76,6 +76,20 @@ pub struct FeedReport {
     pub retry_after: Option<u32>,
 }
 
+impl FeedReport {
+    pub(super) fn new(feed: &FeedId, outcome: Outcome) -> Self {
+        Self {
+            feed: feed.clone(),
+            outcome,
+            error: None,
+            parse: None,
+            commit: None,
+            changes: None,
+            retry_after: None,
+        }
+    }
+}
+
 /// Where the time of a refresh went, in milliseconds.
 ///
 /// ```
@@ -368,9 +382,6 @@ fn sync(
     servers: &[&Misp],
     now: Seconds,
 ) -> Result<Vec<SyncReport>> {
-    if options.dry_run {
-        return Ok(Vec::new());
-    }
     let never = AtomicBool::new(false);
     let cancel = options.cancel.as_deref().unwrap_or(&never);
     let limits = parse_limits(&shared.config.parse);
@@ -468,13 +479,8 @@ fn take_in(
         failure.map_or(fetched, Err)
     })?;
     let missing = |feed: &&Feed| FeedReport {
-        feed: feed.id.clone(),
-        outcome: Outcome::Failed,
         error: Some("nothing came back for it".to_owned()),
-        parse: None,
-        commit: None,
-        changes: None,
-        retry_after: None,
+        ..FeedReport::new(&feed.id, Outcome::Failed)
     };
     Ok(reports.into_iter().zip(feeds).map(|(r, feed)| r.unwrap_or_else(|| missing(feed))).collect())
 }

@@ -8,7 +8,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::block::{self, Block, Gone, Listed, Net};
 use super::checkpoint::{self, Header, Sink, Writer};
 use super::digest::{self, FeedKey};
-use super::merge::{self, Tally};
+use super::merge::{self, Moment, Tally};
 use super::record;
 use super::store::{
     ActiveListing, Commit, EndedListing, FeedHead, Generation, Override, OverrideChange, Store,
@@ -150,8 +150,10 @@ impl Store for MemoryStore {
         let mut feed =
             old.unwrap_or_else(|| Feed::new(FeedHead::committed(None, &generation, true)));
         let mut tally = Tally::default();
-        tally.add(advance(feed.key, &mut feed.v4, &mut feed.ended4, generation.prefixes.v4(), at));
-        tally.add(advance(feed.key, &mut feed.v6, &mut feed.ended6, generation.prefixes.v6(), at));
+        let moment = Moment { at, since: generation.since };
+        let Feed { key, v4, v6, ended4, ended6, .. } = &mut feed;
+        tally.add(advance(*key, v4, ended4, generation.prefixes.v4(), moment));
+        tally.add(advance(*key, v6, ended6, generation.prefixes.v6(), moment));
         if !first {
             feed.head = FeedHead::committed(Some(&feed.head), &generation, tally.differs());
         }
@@ -344,9 +346,9 @@ fn advance<P: Net>(
     listed: &mut Vec<Listed<P>>,
     ended: &mut Vec<Gone<P>>,
     new: &[P],
-    at: Seconds,
+    moment: Moment<'_>,
 ) -> Tally {
-    let merge = merge::merge(key, listed, new, at);
+    let merge = merge::merge(key, listed, new, moment);
     if merge.tally.differs() {
         *listed = merge.entries;
         ended.extend(merge.gone);

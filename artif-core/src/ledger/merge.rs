@@ -4,6 +4,7 @@ use super::block::{Gone, Listed, Net};
 use super::digest::FeedKey;
 use super::store::{FeedHead, Generation};
 use crate::clock::Seconds;
+use crate::net::Prefix;
 
 /// What a generation changes in one family (or one block) of a feed.
 #[derive(Debug)]
@@ -40,8 +41,32 @@ impl Tally {
     }
 }
 
-/// Compares two sorted lists. What is new starts at `at`, what is gone ended then.
-pub(crate) fn merge<P: Net>(key: FeedKey, old: &[Listed<P>], new: &[P], at: Seconds) -> Merge<P> {
+/// When something happens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment<'a> {
+    /// When the generation was seen.
+    pub(crate) at: Seconds,
+    /// What began before, sorted.
+    pub(crate) since: &'a [(Prefix, Seconds)],
+}
+
+impl Moment<'_> {
+    fn start(self, prefix: Prefix) -> Seconds {
+        let place = self.since.binary_search_by(|(other, _)| other.cmp(&prefix));
+        let known = place.ok().and_then(|place| self.since.get(place));
+        known.map_or(self.at, |(_, since)| self.at.min(*since))
+    }
+}
+
+/// Compares two sorted lists. What is new starts at the moment, unless it is known to be older; what
+/// is gone ended then.
+pub(crate) fn merge<P: Net>(
+    key: FeedKey,
+    old: &[Listed<P>],
+    new: &[P],
+    moment: Moment<'_>,
+) -> Merge<P> {
+    let at = moment.at;
     let mut merge = Merge { entries: Vec::new(), tally: Tally::default(), gone: Vec::new() };
     let tally = &mut merge.tally;
     if old.len() == new.len() && old.iter().zip(new).all(|(old, new)| old.0 == *new) {
@@ -68,8 +93,9 @@ pub(crate) fn merge<P: Net>(key: FeedKey, old: &[Listed<P>], new: &[P], at: Seco
             merge.entries.push(entry);
         } else {
             tally.added += 1;
-            tally.active_sum = tally.active_sum.wrapping_add(key.active((prefix, at)));
-            merge.entries.push((prefix, at));
+            let entry = (prefix, moment.start(prefix.prefix()));
+            tally.active_sum = tally.active_sum.wrapping_add(key.active(entry));
+            merge.entries.push(entry);
         }
     }
     for entry in old {

@@ -50,9 +50,29 @@ pub struct Generation<'a> {
     pub prefixes: &'a PrefixSet,
     /// What to ask with next time.
     pub validators: &'a Validators,
+    /// Since when networks are known to be listed, where the source says so, sorted by network.
+    pub since: &'a [(Prefix, Seconds)],
 }
 
 impl<'a> Generation<'a> {
+    /// Has networks that are new begin when their source says that they did, instead of now; never
+    /// later. Of what is listed already it changes nothing. `since` is sorted by network.
+    ///
+    /// ```
+    /// # use artif_core::ledger::{Generation, MemoryStore, Store, Validators};
+    /// # let store = MemoryStore::new();
+    /// let (feed, prefix) = ("x".parse().unwrap(), "192.0.2.1".parse().unwrap());
+    /// let (set, validators) = ([prefix].into_iter().collect(), Validators::default());
+    /// let since = [(prefix, 3)];
+    /// store.commit(Generation::new(&feed, 7, &set, &validators).since(&since)).unwrap();
+    /// store.active(&feed, &mut |listing| assert_eq!(listing.first_seen, 3)).unwrap();
+    /// ```
+    #[must_use]
+    pub fn since(mut self, since: &'a [(Prefix, Seconds)]) -> Self {
+        self.since = since;
+        self
+    }
+
     /// A generation of `feed` seen at `at` (seconds since 1970).
     ///
     /// ```
@@ -66,7 +86,7 @@ impl<'a> Generation<'a> {
         prefixes: &'a PrefixSet,
         validators: &'a Validators,
     ) -> Self {
-        Self { feed, at, prefixes, validators }
+        Self { feed, at, prefixes, validators, since: &[] }
     }
 }
 

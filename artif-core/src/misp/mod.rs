@@ -22,9 +22,12 @@
 //! Attributes of the types `ip-src`, `ip-dst`, either with `|port`, and `domain|ip` are listed: the
 //! address or network in them, by the rules for all feeds (no special-purpose space, nothing wider
 //! than the floor). Each event is a feed, `misp.UUID`, with the event's title, organisation and threat
-//! level; or, by `feeds`, each organisation, each tag, or all of the server together. An address in
-//! several events is in several feeds: what belongs together is found here, not by MISP's
-//! correlation.
+//! level; or, by `feeds`, each feed of the server, each organisation, each tag, or all of the server
+//! together. With `feeds = "feed"` what a feed of the server wrote is one feed here, by its name and
+//! provider: the event that is its own (`fixed_event`), else those that MISP called after it; every
+//! other event is a feed by itself. (The key has to see the server's feeds for it; who is no site admin
+//! sees those with `lookup_visible`.) An address in several events is in several feeds: what belongs
+//! together is found here, not by MISP's correlation.
 //!
 //! An attribute counts while it is not deleted, is meant for detection (`to_ids`), and its event is
 //! published (`unpublished`) and not left out by `tags`, `not_tags`, `orgs` or `not_orgs`. Tags of an
@@ -41,13 +44,16 @@
 //! # How it is kept current
 //!
 //! A sync reads the list of events and asks for what changed since the last one, deletions included:
-//! two requests where nothing did. Events that are new, that came from another server with times of
-//! theirs, or of which more is gone than was said, are read again. After `resync` all of it is. Pages
-//! are ordered by id, and a short or even empty one is not taken for the last. They become smaller
-//! where the server is slow, and larger again. A sync that breaks off goes on where it was, also in
-//! another process; until it is whole, what was there before counts.
+//! two requests where nothing did, one more where feeds are exchanged or make feeds, and one with
+//! `read_sightings`. Events that are new, that came from another server with times of theirs, or of
+//! which more is gone than was said, are read again. After `resync` all of it is: so what bears no new
+//! time is noticed at the latest, such as a tag that is put on an attribute locally. (The list of
+//! events has the tags of events, not those of attributes. Where such tags decide what counts, make
+//! `resync` shorter.) Pages are ordered by id, and a short or even empty one is not taken for the last.
+//! They become smaller where the server is slow, and larger again. A sync that breaks off goes on where
+//! it was, also in another process; until it is whole, what was there before counts.
 //!
-//! What is held of a server is in the folder `misp` of the data folder, 44 bytes an attribute; memory
+//! What is held of a server is in the folder `misp` of the data folder, 52 bytes an attribute; memory
 //! does not grow with it.
 //!
 //! With `warninglists`, the lists that are switched on in MISP and hold addresses become
@@ -55,12 +61,30 @@
 //! name means ([`crate::warninglist`]): public resolvers and CDNs cap, clouds and VPNs only annotate,
 //! whatever MISP calls a false positive; `[warninglists]` has the last word.
 //!
+//! # Since when, and until when
+//!
+//! A listing begins when the attribute was first seen (`first_seen`), else when it was last changed,
+//! and at the latest now: so history and the age that scores know are the server's, from the first sync
+//! on. What is listed already does not begin anew when that changes, and an address that comes back
+//! begins at the earliest when it went. There is no place in a listing for the other end:
+//! `last_seen` and sightings tell how old an attribute is for `max_age` and nothing else. With `decay`
+//! what all of the server's decaying models call decayed is left out; the scores themselves are no
+//! weights, as risk has a decay of its own.
+//!
+//! With `read_sightings` each sync asks, in one request, for what users of the server said of
+//! attributes; it counts for 90 days. An attribute is withdrawn while, since it was last changed, more
+//! false positives (type 1) than sightings (type 0) were reported, or while it was said to have expired
+//! (type 2) and was not seen since. Who changes the attribute afterwards has the last word. A sighting
+//! makes the attribute younger for `max_age`. What is taken back there is noticed after `resync`.
+//!
 //! # Sightings
 //!
 //! `artif misp sighting IP…` ([`crate::Engine::send_sightings`]) says on the servers with `sightings`
 //! that addresses were met, or with `--false-positive` that they were harmless: once an hour an
-//! address at most, many in a request, and only of what is an attribute there. Nothing is said by
-//! itself.
+//! address at most, many in a request, and only of what is an attribute there. An application notes
+//! what it met with [`crate::Engine::note_sighting`] (`engine.sighting(ip)` in Python and Node), which
+//! waits for nothing; the next sync sends it. Nothing is said by itself: a hit alone is no news to who
+//! listed the address.
 //!
 //! # Feeds on both sides
 //!
@@ -73,7 +97,10 @@
 //! event of its own (`fixed_event`) from which nothing is deleted because a download came out short
 //! (`delta_merge` off, and switched off where somebody switched it on). Once that event is known
 //! here, it gets the feed's threat level, and its categories as tags. Feeds with keys, files, and
-//! feeds that are no threats are not handed on. A feed of the server that is switched on there
+//! feeds that are no threats are not handed on. What such an event holds comes from a list that is
+//! fetched here already, and is not taken back: one witness, not two. So it is with every feed of the
+//! server whose address is that of a feed that is enabled and was loaded here, and that has an event of
+//! its own. Where that list is switched off here, the event counts. A feed of the server that is switched on there
 //! becomes a file in `feeds.d` of the data folder; the configuration is not touched. The key's role
 //! has to be that of a site admin for it.
 //!
@@ -81,7 +108,7 @@
 //!
 //! That one asked MISP for each lookup and stored everything in it; here lookups never leave the
 //! process, and MISP is one source of several. Events that are not published do not count unless
-//! `unpublished` is set. Threat level 4, "undefined", is the lowest and not the highest. Its feeds were
+//! `unpublished` is set. A list that was fetched on both sides was two witnesses there. Threat level 4, "undefined", is the lowest and not the highest. Its feeds were
 //! merged with deletions on (`delta_merge`), so that one empty download emptied an event.
 //!
 //! # When something goes wrong
@@ -103,7 +130,7 @@
 //! | 404 "Event already exists …", 403 "A similar attribute already exists …" | `misp-already-there` | change the one that is there |
 //! | 403 "Event blocked by event blocklist." | `misp-blocklisted` | remove it from the blocklist |
 //! | 403, 405 with `errors`, text or object | `misp-invalid` | see which field it names |
-//! | 400, 405 "Invalid JSON input …", "… via POST requests." | `misp-bad-request` | report it |
+//! | 400, 404, 405 "Invalid ID …", "Invalid JSON input …", "… via POST requests." | `misp-bad-request` | report it |
 //! | 404 "Invalid output format." | `misp-bad-format` | report it |
 //! | 200 `{"saved": false …}`, "Could not …", "… has failed." | `misp-not-done` | see what it says |
 //! | 200 with what was not asked for | `misp-unfiltered` | find out who drops the body of requests |
@@ -119,62 +146,21 @@
 //! | a certificate that is not believed | `misp-tls` | name the authority in `ca_file` |
 //! | a key or file that is missing here | `misp-setup` | correct the configuration |
 
-#[cfg(feature = "misp")]
-mod answer;
-#[cfg(feature = "misp")]
-mod client;
-#[cfg(feature = "misp")]
-mod event;
-#[cfg(feature = "misp")]
-pub(crate) mod exchange;
-#[cfg(feature = "misp")]
-pub(crate) mod feed;
-#[cfg(all(any(test, fuzzing), feature = "misp"))]
-pub(crate) mod fuzz;
-#[cfg(feature = "misp")]
-mod journal;
-#[cfg(feature = "misp")]
-pub(crate) mod lists;
-#[cfg(feature = "misp")]
-pub(crate) mod mapping;
-#[cfg(feature = "misp")]
-mod mirror;
-#[cfg(feature = "misp")]
-mod page;
 mod problem;
-#[cfg(feature = "misp")]
-mod remote;
-#[cfg(all(test, feature = "misp"))]
-mod replay;
 mod report;
 #[cfg(feature = "misp")]
-mod sighting;
-#[cfg(feature = "misp")]
-mod sort;
-#[cfg(feature = "misp")]
-mod state;
-#[cfg(feature = "misp")]
-pub(crate) mod sync;
-#[cfg(feature = "misp")]
-mod tags;
-#[cfg(feature = "misp")]
-mod walk;
+mod server;
 
-#[cfg(feature = "misp")]
-pub(crate) use client::Client;
-#[cfg(feature = "misp")]
-pub use exchange::{Action, Exchange, Step};
-#[cfg(feature = "misp")]
-pub(crate) use mapping::Made;
 pub use problem::Problem;
 #[cfg(feature = "misp")]
 pub(crate) use report::statuses;
 pub use report::{ServerStatus, SyncReport};
+#[cfg(all(any(test, fuzzing), feature = "misp"))]
+pub(crate) use server::fuzz;
 #[cfg(feature = "misp")]
-pub(crate) use sighting::send_all;
+pub use server::{Action, Exchange, Sighted, SightingKind, Step};
 #[cfg(feature = "misp")]
-pub use sighting::{Sighted, SightingKind};
-#[cfg(feature = "misp")]
-pub(crate) use state::{Checked, Folder, Known, KnownList, State};
-#[cfg(feature = "misp")]
-pub(crate) use sync::Synced;
+pub(crate) use server::{
+    Checked, Client, Folder, Known, KnownList, Made, Remote, State, Synced, exchange, feed, lists,
+    mapping, origin, send_all, sync, told,
+};

@@ -7,10 +7,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 #[cfg(feature = "misp")]
-use super::state::{Checked, Folder};
+use super::server::{Checked, Folder};
 #[cfg(feature = "misp")]
 use crate::clock::datetime;
-use crate::engine::Outcome;
+use crate::engine::{FeedReport, Outcome};
 use crate::feed::FeedId;
 
 /// What a sync of a MISP server did.
@@ -59,8 +59,17 @@ pub struct SyncReport {
     pub loaded: u64,
     /// Feeds whose new content was refused; the last good one stays.
     pub refused: u64,
+    /// Events that are left out as a feed that is fetched here fills them: one witness, not two.
+    pub copies: u64,
     /// Warninglists that were read.
     pub lists: u64,
+    /// What became of sightings that waited for it.
+    #[cfg(feature = "misp")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sighted: Vec<super::Sighted>,
+    /// In a dry run: the feeds that would change, with those that would go.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<FeedReport>,
     /// The exchange of feeds, where one is configured.
     #[cfg(feature = "misp")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,7 +95,10 @@ impl SyncReport {
             feeds: 0,
             loaded: 0,
             refused: 0,
+            copies: 0,
             lists: 0,
+            sighted: Vec::new(),
+            changes: Vec::new(),
             exchange: None,
             retry_after: None,
         }

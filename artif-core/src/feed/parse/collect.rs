@@ -210,7 +210,7 @@ impl<'a> Collector<'a> {
         report.distinct = (prefixes.len() + self.asns.len()) as u64;
         report.duplicates = report.entries.saturating_sub(report.distinct);
         report.v4_addresses = covered(prefixes.v4());
-        Ok(Parsed { prefixes, asns: self.asns, report })
+        Ok(Parsed { prefixes, asns: self.asns, report, since: Vec::new() })
     }
 }
 

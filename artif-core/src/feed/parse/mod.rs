@@ -91,6 +91,9 @@ pub struct Parsed {
     pub asns: Vec<u32>,
     /// Counts and samples.
     pub report: ParseReport,
+    /// Since when networks are listed, where the source says so, sorted; some may not be in
+    /// `prefixes`.
+    pub(crate) since: Vec<(crate::net::Prefix, crate::clock::Seconds)>,
 }
 
 /// Reads the networks out of a feed.
@@ -147,20 +150,28 @@ pub fn parse(
     out.finish()
 }
 
-/// What a feed lists that is no document: the same rules for every network of it.
+/// What a feed lists that is no document: the same rules for every network of it. With each comes
+/// since when it is listed, or 0.
 #[cfg(feature = "misp")]
 pub(crate) fn gather(
     feed: &FeedId,
     limits: &ParseLimits,
-    networks: impl IntoIterator<Item = crate::net::Prefix>,
+    networks: impl IntoIterator<Item = (crate::net::Prefix, crate::clock::Seconds)>,
 ) -> Result<Parsed> {
     let mut out = Collector::new(feed, limits);
-    for (number, network) in (1..).zip(networks) {
+    let mut since = Vec::new();
+    for (number, (network, begun)) in (1..).zip(networks) {
+        if begun != 0 {
+            since.push((network, begun));
+        }
         out.report.lines = number;
         out.report.recognised += 1;
         out.add(number, collect::Indicator::Net(network), network.to_string().as_bytes())?;
     }
-    out.finish()
+    // The earliest of each.
+    since.sort_unstable();
+    since.dedup_by_key(|(network, _)| *network);
+    Ok(Parsed { since, ..out.finish()? })
 }
 
 /// Lines of text for every format that is made of them: counts them, passes over those that are too

@@ -10,7 +10,7 @@ use crate::clock::Seconds;
 use crate::error::{Error, Result};
 use crate::ledger::block::{self, Gone, Listed, Net};
 use crate::ledger::digest::FeedKey;
-use crate::ledger::merge::{Tally, merge};
+use crate::ledger::merge::{Moment, Tally, merge};
 use crate::ledger::store::{Commit, FeedHead, Generation};
 use crate::net::{Prefix4, Prefix6};
 
@@ -43,8 +43,9 @@ pub(super) fn commit(
     };
     let is_new = state.next_number != numbers;
 
-    let four = Family::<Prefix4>::compare(handle, &feed, generation.prefixes.v4(), at)?;
-    let six = Family::<Prefix6>::compare(handle, &feed, generation.prefixes.v6(), at)?;
+    let moment = Moment { at, since: generation.since };
+    let four = Family::<Prefix4>::compare(handle, &feed, generation.prefixes.v4(), moment)?;
+    let six = Family::<Prefix6>::compare(handle, &feed, generation.prefixes.v6(), moment)?;
     let mut tally = four.tally;
     tally.add(six.tally);
     if !is_new {
@@ -163,7 +164,7 @@ struct Piece<P> {
 }
 
 impl<P: Net> Family<P> {
-    fn compare(handle: &Handle, feed: &FeedState, new: &[P], at: Seconds) -> Result<Self> {
+    fn compare(handle: &Handle, feed: &FeedState, new: &[P], moment: Moment<'_>) -> Result<Self> {
         let start = keys::run::<P>(feed.run);
         let old = handle.with_prefix(&start)?;
         let mut family =
@@ -174,7 +175,7 @@ impl<P: Net> Family<P> {
             .collect::<Option<Vec<P>>>()
             .ok_or_else(|| damaged(handle, "a key is malformed"))?;
         if old.is_empty() {
-            let merge = merge(feed.key, &[], new, at);
+            let merge = merge(feed.key, &[], new, moment);
             if let Some(&from) = new.first() {
                 family.pieces.push(Piece { replaces: 0..0, from, entries: Some(merge.entries) });
             }
@@ -191,7 +192,7 @@ impl<P: Net> Family<P> {
             let (slice, behind) = rest.split_at(end);
             rest = behind;
             let entries = entries::<P>(handle, pair)?;
-            let merge = merge(feed.key, &entries, slice, at);
+            let merge = merge(feed.key, &entries, slice, moment);
             family.tally.add(merge.tally);
             family.gone.extend(merge.gone);
             let replaces = position..position + 1;

@@ -7,21 +7,24 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::event::Event;
 use super::mirror::{Reader, Row};
+use super::origin::Writer;
 use super::sort::Sorter;
 use super::state::{Folder, Known, State};
 use super::sync::wanted;
 use super::tags::{any_fits, categories, confidence, fits};
+use super::told::{Opinion, Told};
 use crate::category::ThreatLevel;
+use crate::clock::Seconds;
 use crate::config::{Misp, MispFeeds};
 use crate::error::{Error, Result};
 use crate::feed::{Feed, FeedId, Format, ParseLimits, Parsed, gather};
 use crate::net::{Prefix, PrefixSet};
 
 /// Bumped when the same attributes would make other feeds than before.
-const VERSION: u32 = 1;
+const VERSION: u32 = 3;
 
-/// A group before its address: a number, family, address, length.
-const MEMBER: usize = 4 + 1 + 16 + 1;
+/// A group before its address: a number, family, address, length; then since when.
+const MEMBER: usize = 4 + 1 + 16 + 1 + 4;
 
 /// A feed with what it lists now.
 pub(crate) struct Made {
@@ -31,7 +34,13 @@ pub(crate) struct Made {
 }
 
 /// What feeds are made from, in short: with the same nothing has to be made again.
-pub(crate) fn made_from(server: &Misp, state: &State, limits: &ParseLimits) -> String {
+pub(crate) fn made_from(
+    server: &Misp,
+    state: &State,
+    told: &Told,
+    limits: &ParseLimits,
+    now: Seconds,
+) -> String {
     let mut hash = Xxh3::new();
     let Misp { id, url, feeds, to_ids, tags, not_tags, categories, confidence, refresh, .. } =
         server;
@@ -41,13 +50,23 @@ pub(crate) fn made_from(server: &Misp, state: &State, limits: &ParseLimits) -> S
         crate::feed::source::redact(url),
         state.mirror
     );
-    hash.update(rules.as_bytes());
+    hash.update(format!("{rules} {:?} {}", server.max_age, server.read_sightings).as_bytes());
     for event in &state.events {
         // Not its time: an edit that changes nothing of this makes the same feeds.
         let Event { id, uuid, info, threat_level, org, tags, published, .. } = event;
         let text = format!("{id} {uuid} {info:?} {threat_level} {org:?} {tags:?} {published}\n");
         hash.update(text.as_bytes());
     }
+    // What was said of attributes, and on which day, as that grows old.
+    if server.read_sightings {
+        hash.update(&told.digest().to_le_bytes());
+    }
+    if server.read_sightings || !server.max_age.is_zero() {
+        hash.update(&(now / 86_400).to_le_bytes());
+    }
+    // Which events are left out, and which belong together.
+    let together = (*feeds == MispFeeds::Feed).then_some(&state.writers);
+    hash.update(format!("{:?} {together:?}", state.copies.keys()).as_bytes());
     format!("{:032x}", hash.digest128())
 }
 
@@ -78,18 +97,20 @@ pub(crate) fn make(
     server: &Misp,
     folder: &Folder,
     state: &State,
-    limits: &ParseLimits,
+    told: &Told,
+    (limits, now): (&ParseLimits, Seconds),
     mut visit: impl FnMut(Made) -> Result<()>,
 ) -> Result<()> {
     let Some(mirror) = &state.mirror else { return Ok(()) };
     let rules = Rules::new(server, state);
+    let age = Age::new(server, told, now);
     let mut groups = Groups::default();
     let mut members = Sorter::<MEMBER, MEMBER>::new(folder.path());
     let mut rows = Reader::open(&folder.mirror(mirror))?;
     while let Some(row) = rows.next()? {
-        let Some(prefix) = row.prefix else { continue };
+        let Some(prefix) = row.prefix.filter(|_| age.counts(&row)) else { continue };
         for group in rules.groups_of(&row) {
-            members.add(member(groups.number(group), prefix))?;
+            members.add(member(groups.number(group), prefix, row.since))?;
         }
     }
     let mut members = members.finish()?;
@@ -109,12 +130,25 @@ pub(crate) fn make(
         };
         let networks = std::iter::from_fn(|| {
             let record = current.take()?;
-            match members.next() {
-                Ok(Some(after)) if number_of(&after) == number => current = Some(after),
-                Ok(after) => next = after,
-                Err(error) => failure = Some(error),
+            loop {
+                match members.next() {
+                    // The same, from later on.
+                    Ok(Some(after)) if place_of(&after) == place_of(&record) => {}
+                    Ok(Some(after)) if number_of(&after) == number => {
+                        current = Some(after);
+                        break;
+                    }
+                    Ok(after) => {
+                        next = after;
+                        break;
+                    }
+                    Err(error) => {
+                        failure = Some(error);
+                        break;
+                    }
+                }
             }
-            prefix_of(&record)
+            Some((prefix_of(&record)?, since_of(&record)))
         });
         let parsed = gather(&id, limits, networks)?;
         if let Some(error) = failure {
@@ -150,14 +184,17 @@ impl Groups {
     }
 }
 
-fn member(group: u32, prefix: Prefix) -> [u8; MEMBER] {
+fn member(group: u32, prefix: Prefix, since: u32) -> [u8; MEMBER] {
     let (family, address) = match prefix {
         Prefix::V4(net) => (4, u128::from(net.first())),
         Prefix::V6(net) => (6, net.first()),
     };
     let mut out = [0; MEMBER];
-    let parts: [&[u8]; 3] = [&group.to_be_bytes(), &[family], &address.to_be_bytes()];
-    for (to, from) in out.iter_mut().zip(parts.concat().into_iter().chain([prefix.len()])) {
+    let (address, length) = (address.to_be_bytes(), [prefix.len()]);
+    // Of several with one address the first is the oldest, those of which nothing is known last.
+    let since = since.wrapping_sub(1).to_be_bytes();
+    let parts: [&[u8]; 5] = [&group.to_be_bytes(), &[family], &address, &length, &since];
+    for (to, from) in out.iter_mut().zip(parts.concat()) {
         *to = from;
     }
     out
@@ -165,6 +202,15 @@ fn member(group: u32, prefix: Prefix) -> [u8; MEMBER] {
 
 fn number_of(member: &[u8; MEMBER]) -> u32 {
     member.first_chunk().map_or(0, |number| u32::from_be_bytes(*number))
+}
+
+/// What a member is without since when.
+fn place_of(member: &[u8; MEMBER]) -> &[u8] {
+    member.get(..MEMBER - 4).unwrap_or(member)
+}
+
+fn since_of(member: &[u8; MEMBER]) -> u32 {
+    member.last_chunk().map_or(0, |since| u32::from_be_bytes(*since).wrapping_add(1))
 }
 
 fn prefix_of(member: &[u8; MEMBER]) -> Option<Prefix> {
@@ -179,6 +225,27 @@ fn prefix_of(member: &[u8; MEMBER]) -> Option<Prefix> {
     }
 }
 
+/// What is too old to count, or was withdrawn.
+struct Age {
+    opinions: HashMap<u64, Opinion>,
+    /// What was last seen before this is too old; 0 for nothing.
+    from: Seconds,
+}
+
+impl Age {
+    fn new(server: &Misp, told: &Told, now: Seconds) -> Self {
+        let opinions = if server.read_sightings { told.by_attribute() } else { HashMap::new() };
+        let limit = Some(crate::clock::span(server.max_age)).filter(|limit| *limit > 0);
+        Self { opinions, from: limit.map_or(0, |limit| now.saturating_sub(limit)) }
+    }
+
+    fn counts(&self, row: &Row) -> bool {
+        let opinion = self.opinions.get(&row.id);
+        let seen = row.seen.max(opinion.map_or(0, Opinion::seen));
+        seen >= self.from && !opinion.is_some_and(|opinion| opinion.withdraws(row.timestamp))
+    }
+}
+
 /// How attributes are put together.
 struct Rules<'a> {
     server: &'a Misp,
@@ -186,6 +253,10 @@ struct Rules<'a> {
     /// The events that count, and what all of their attributes have of them.
     events: HashMap<u64, &'a Event>,
     by_name: BTreeMap<&'a str, &'a Event>,
+    /// The groups of events that feeds of the server wrote, by event.
+    written: HashMap<u64, String>,
+    /// By group: the feed, and what it wrote.
+    writers: BTreeMap<String, (&'a Writer, Vec<&'a Event>)>,
     nothing: Vec<String>,
 }
 
@@ -194,11 +265,23 @@ impl<'a> Rules<'a> {
         let events: HashMap<_, _> = state
             .events
             .iter()
-            .filter(|event| wanted(server, event))
+            .filter(|event| wanted(server, &state.copies, event))
             .map(|event| (event.id, event))
             .collect();
         let by_name = events.values().map(|event| (event_name(event), *event)).collect();
-        Self { server, tags: &state.tags, events, by_name, nothing: Vec::new() }
+        let (mut written, mut writers) = (HashMap::new(), BTreeMap::new());
+        let by_feed = state
+            .events
+            .iter()
+            .filter_map(|event| Some((*events.get(&event.id)?, state.writers.get(&event.id)?)));
+        for (event, writer) in by_feed.filter(|_| server.feeds == MispFeeds::Feed) {
+            // Not by its name, which may change.
+            let group = format!("feed {}", writer.id);
+            let of = writers.entry(group.clone()).or_insert_with(|| (writer, Vec::new()));
+            of.1.push(event);
+            written.insert(event.id, group);
+        }
+        Self { server, tags: &state.tags, events, by_name, written, writers, nothing: Vec::new() }
     }
 
     /// What a row is part of.
@@ -216,6 +299,10 @@ impl<'a> Rules<'a> {
         }
         match feeds {
             MispFeeds::Event => vec![event_name(event)],
+            // What nobody but a person wrote is a feed by itself.
+            MispFeeds::Feed => {
+                vec![self.written.get(&event.id).map_or(event_name(event), String::as_str)]
+            }
             MispFeeds::Org => vec![event.org.as_str()],
             MispFeeds::One => vec!["all"],
             MispFeeds::Tag => {
@@ -233,7 +320,8 @@ impl<'a> Rules<'a> {
     /// An id for a group, different from all others.
     fn id(&self, of: &str, taken: &mut BTreeSet<FeedId>) -> Result<FeedId> {
         let server = self.server.id.as_str();
-        let wanted = FeedId::from_name(&format!("{server}.{of}"))
+        let called = self.writers.get(of).map_or(of, |(writer, _)| writer.name.as_str());
+        let wanted = FeedId::from_name(&format!("{server}.{called}"))
             .or_else(|_| FeedId::from_name(&format!("{server}.other")))?;
         let mut id = wanted.clone();
         // Names that differ in what an id cannot hold.
@@ -248,8 +336,13 @@ impl<'a> Rules<'a> {
     }
 
     fn name(&self, of: &str) -> String {
+        if let Some((writer, _)) = self.writers.get(of).filter(|(w, _)| !w.name.is_empty()) {
+            return writer.name.clone();
+        }
         match (self.server.feeds, self.by_name.get(of)) {
-            (MispFeeds::Event, Some(event)) if !event.info.is_empty() => event.info.clone(),
+            (MispFeeds::Event | MispFeeds::Feed, Some(event)) if !event.info.is_empty() => {
+                event.info.clone()
+            }
             (MispFeeds::One, _) => format!("MISP {}", self.server.id),
             _ => of.to_owned(),
         }
@@ -257,15 +350,23 @@ impl<'a> Rules<'a> {
 
     fn describe(&self, id: &FeedId, known: &Known) -> Feed {
         let server = self.server;
-        let event = match server.feeds {
-            MispFeeds::Event => self.by_name.get(known.of.as_str()).copied(),
-            _ => None,
+        let of = known.of.as_str();
+        let writer = self.writers.get(of);
+        let events: Vec<&Event> = match (server.feeds, writer) {
+            (_, Some((_, events))) => events.clone(),
+            (MispFeeds::Event | MispFeeds::Feed, None) => {
+                self.by_name.get(of).copied().into_iter().collect()
+            }
+            _ => Vec::new(),
         };
+        let event = events.first();
         let base = server.url.trim_end_matches('/');
         let url = event.map_or_else(|| base.to_owned(), |e| format!("{base}/events/view/{}", e.id));
-        let org = match (server.feeds, event) {
-            (MispFeeds::Org, _) => Some(known.of.as_str()),
-            (_, event) => event.map(|event| event.org.as_str()),
+        let org = match (server.feeds, writer, event) {
+            (MispFeeds::Org, ..) => Some(of),
+            // One publisher, here and there.
+            (_, Some((writer, _)), _) => Some(writer.provider.as_str()),
+            (.., event) => event.map(|event| event.org.as_str()),
         };
         let mut feed = Feed::part_of(id.clone(), url, server.id.clone())
             .name(known.name.clone())
@@ -273,15 +374,13 @@ impl<'a> Rules<'a> {
             .format(Format::MispEvent { to_ids_only: server.to_ids })
             .refresh_every(crate::clock::span(server.refresh));
         let tag = (server.feeds == MispFeeds::Tag).then(|| known.of.clone());
-        let tags: Vec<String> = event
-            .map(|event| event.tags.clone())
-            .unwrap_or_default()
-            .into_iter()
-            .chain(tag)
-            .collect();
+        let tags: Vec<String> =
+            events.iter().flat_map(|event| event.tags.iter().cloned()).chain(tag).collect();
         feed.categories = categories(server, &tags);
         feed.confidence = confidence(server, &tags);
-        feed.threat_level = event.map_or(ThreatLevel::UNDEFINED, Event::level);
+        // The worst: the lowest number.
+        let worst = events.iter().map(|event| event.level()).min_by_key(|level| level.number());
+        feed.threat_level = worst.unwrap_or(ThreatLevel::UNDEFINED);
         feed.licence = tags.iter().find(|tag| fits("tlp:*", tag)).cloned();
         // What is gone was said to be gone: an event may well become empty.
         feed.can_be_empty = true;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::event::Event;
+use super::origin::{Copies, Writer};
 use crate::clock::Seconds;
 use crate::config::Misp;
 use crate::error::{Error, Result};
@@ -17,7 +18,14 @@ const STATUS: &str = "status.json";
 const JOURNAL: &str = "journal";
 
 /// Bumped when an older state cannot be gone on with.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// A copy of a folder.
+#[derive(Debug)]
+pub(crate) struct Copy {
+    pub(crate) folder: Folder,
+    _dir: tempfile::TempDir,
+}
 
 /// A query, to be asked page by page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +49,9 @@ pub(crate) struct Pending {
     pub(crate) began: u32,
     /// The events as they were then.
     pub(crate) events: Vec<Event>,
+    /// Those among them that do not count as they are copies.
+    #[serde(default)]
+    pub(crate) copies: Copies,
     pub(crate) tasks: Vec<Task>,
     /// Whether what follows from the first task was planned.
     pub(crate) planned: bool,
@@ -81,6 +92,12 @@ pub(crate) struct State {
     pub(crate) server_version: Option<String>,
     /// The events of the last sync.
     pub(crate) events: Vec<Event>,
+    /// Those among them that do not count as they are copies.
+    #[serde(default)]
+    pub(crate) copies: Copies,
+    /// Which feed of the server wrote which event, where that was asked for.
+    #[serde(default)]
+    pub(crate) writers: BTreeMap<u64, Writer>,
     /// When the last sync began, by the server's clock; nothing before the first.
     pub(crate) since: Option<u32>,
     /// When everything was last read.
@@ -147,6 +164,30 @@ impl Folder {
 
     pub(crate) fn mirror(&self, name: &str) -> PathBuf {
         self.0.join(name)
+    }
+
+    /// A copy elsewhere that goes when it is dropped, to try things with.
+    pub(crate) fn copy(&self) -> Result<Copy> {
+        let dir = tempfile::tempdir()
+            .map_err(|error| Error::io("making a folder in", std::env::temp_dir(), error))?;
+        let entries = match std::fs::read_dir(&self.0) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Copy { folder: Self(dir.path().to_owned()), _dir: dir });
+            }
+            Err(error) => return Err(Error::io("reading", &self.0, error)),
+        };
+        for entry in entries {
+            let path = entry.map_err(|error| Error::io("reading", &self.0, error))?.path();
+            let Some(name) = path.file_name().filter(|_| path.is_file()) else { continue };
+            let to = dir.path().join(name);
+            // Those are written once and never changed.
+            let fixed = path.extension().is_some_and(|extension| extension == "bin");
+            if !fixed || std::fs::hard_link(&path, &to).is_err() {
+                std::fs::copy(&path, &to).map_err(|error| Error::io("copying", &path, error))?;
+            }
+        }
+        Ok(Copy { folder: Self(dir.path().to_owned()), _dir: dir })
     }
 
     pub(crate) fn create(&self) -> Result<()> {

@@ -11,7 +11,7 @@ use Category::{
 };
 
 /// Categories by tag, the first pattern that fits; `*` stands for anything, case does not matter.
-/// In the docs of [`super`].
+/// In the docs of [`crate::misp`].
 pub(crate) const CATEGORIES: &[(&str, &[Category])] = &[
     // Plain names, as feeds and analysts write them.
     ("c2", &[CommandAndControl]),

@@ -260,6 +260,8 @@ impl Patience {
 
 fn row(attribute: Attribute, tags: &mut TagSets) -> Row {
     let Attribute { id, event, prefix, to_ids, deleted, timestamp, decay, .. } = attribute;
+    let seconds = |time: Option<i64>| time.and_then(|time| u32::try_from(time).ok());
+    let (first, last) = (seconds(attribute.first_seen), seconds(attribute.last_seen));
     Row {
         event,
         id,
@@ -267,6 +269,9 @@ fn row(attribute: Attribute, tags: &mut TagSets) -> Row {
         to_ids,
         decayed: decay.is_some_and(|(_, decayed)| decayed),
         timestamp,
+        // It is known at least since it was changed, and was not seen before it was first seen.
+        since: first.filter(|first| *first > 0).map_or(timestamp, |first| first.min(timestamp)),
+        seen: last.map_or(timestamp, |last| last.max(timestamp)),
         tags: if attribute.tags.is_empty() { 0 } else { tags.number(attribute.tags) },
     }
 }

@@ -1,27 +1,35 @@
 //! MISP servers as sources of a refresh.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError};
+mod collections;
+mod exchange;
+mod sightings;
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+
+use self::exchange::Sides;
 use super::admission::Admission;
-use super::owner::{Engine, ListFacts, Shared};
+use super::owner::{ListFacts, Shared};
 use super::refresh::{Content, FeedReport, Outcome};
 use crate::clock::{Seconds, span};
-use crate::config::{Config, Misp, MispExchange};
+use crate::config::{Config, Misp, MispExchange, MispFeeds};
 use crate::error::{Error, Result};
 use crate::feed::{Feed, FeedId, ParseLimits, Role, parse};
 use crate::ledger::{FeedHead, Generation, Validators};
-use crate::misp::exchange::{Rules, exchange};
-use crate::misp::feed::{self, Read};
+use crate::misp::exchange::{Rules, there, was_made};
+use crate::misp::origin::Survey;
+use crate::misp::told::Told;
 use crate::misp::{
-    Checked, Client, Exchange, Folder, Known, KnownList, Made, State, SyncReport, Synced, lists,
-    mapping, sync,
+    Checked, Client, Folder, Known, KnownList, Made, State, SyncReport, Synced, lists, mapping,
+    sync,
 };
-use crate::misp::{Sighted, SightingKind, send_all};
 use crate::net::PrefixSet;
+
+pub(super) use self::collections::refresh_feeds;
+pub use self::exchange::ExchangeOptions;
+pub(super) use self::sightings::Met;
 
 /// Syncs the servers one after the other. One that fails keeps what was there; errors are only the
 /// ledger's, and that the caller gave up.
@@ -37,177 +45,36 @@ pub(super) fn sync_servers(
         let task = Sync { shared, server, admission, limits };
         reports.push(task.run(cancel)?);
     }
+    if !admission.dry_run && servers.iter().any(|server| server.sightings) {
+        tell(shared, admission.now, cancel, &mut reports)?;
+    }
     Ok(reports)
 }
 
-/// Refreshes the feeds in MISP's format, of many documents each. Errors are only the ledger's, and
-/// that the caller gave up.
-pub(super) fn refresh_feeds(
+/// Sends the sightings that wait. Where that fails they wait on, and the server's report says so.
+fn tell(
     shared: &Shared,
-    feeds: &[&Feed],
-    admission: &Admission<'_>,
-    limits: &ParseLimits,
+    now: Seconds,
     cancel: &AtomicBool,
-) -> Result<Vec<FeedReport>> {
-    let mut reports = Vec::new();
-    for feed in feeds {
-        let head = admission.store.head(&feed.id)?;
-        let folder = Folder::of_feed(&shared.misp_data(), &feed.id);
-        let known = head.as_ref().map(|head| head.validators.clone()).filter(|_| !admission.force);
-        let read = if admission.dry_run {
-            // The state of the folder goes with the ledger: a dry run would have to undo it.
-            Ok(None)
-        } else {
-            feed::read(feed, &folder, &shared.config.fetch, limits, known, cancel)
-        };
-        let (content, missed) = match read {
-            Err(Error::Cancelled) => return Err(Error::Cancelled),
-            Err(error) => (Err(error), None),
-            Ok(None) => (Ok(Content::Unchanged(None)), None),
-            Ok(Some(Read { parsed, validators, missed })) => {
-                let old = head.as_ref().and_then(|head| head.validators.content);
-                let content = if old == validators.content && old.is_some() {
-                    Content::Unchanged(Some(validators))
-                } else {
-                    Content::New(Box::new(parsed), validators)
-                };
-                (Ok(content), missed)
+    reports: &mut [SyncReport],
+) -> Result<()> {
+    match shared.send_noted(now, cancel) {
+        Ok(sent) => {
+            for report in reports {
+                let here = sent.iter().filter(|sent| sent.server == report.server);
+                report.sighted.extend(here.cloned());
             }
-        };
-        let mut report = admission.admit(feed, head.as_ref(), content)?;
-        if let (Some((count, why)), None) = (missed, &report.error) {
-            report.error = Some(format!("{count} events keep what they listed before: {why}"));
         }
-        reports.push(report);
-    }
-    Ok(reports)
-}
-
-/// What an exchange of feeds with MISP servers is to do.
-///
-/// ```
-/// use artif_core::ExchangeOptions;
-/// assert!(ExchangeOptions::default().dry_run().dry_run);
-/// ```
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct ExchangeOptions {
-    /// In which direction; nothing stands for what the configuration says, and for both where that
-    /// is `off`.
-    pub direction: Option<MispExchange>,
-    /// Has the server switch on, fetch and cache every feed of ours, not only those that are new.
-    pub init: bool,
-    /// Only says what would be done.
-    pub dry_run: bool,
-    /// Set it from any thread to stop.
-    pub cancel: Option<Arc<AtomicBool>>,
-}
-
-impl ExchangeOptions {
-    /// Goes in this direction only.
-    ///
-    /// ```
-    /// use artif_core::{ExchangeOptions, config::MispExchange};
-    /// let options = ExchangeOptions::default().direction(MispExchange::Pull);
-    /// assert!(options.direction.is_some());
-    /// ```
-    #[must_use]
-    pub fn direction(mut self, direction: MispExchange) -> Self {
-        self.direction = Some(direction);
-        self
-    }
-
-    /// Has the server switch on, fetch and cache every feed of ours.
-    ///
-    /// ```
-    /// assert!(artif_core::ExchangeOptions::default().init().init);
-    /// ```
-    #[must_use]
-    pub fn init(mut self) -> Self {
-        self.init = true;
-        self
-    }
-
-    /// Only says what would be done.
-    ///
-    /// ```
-    /// assert!(artif_core::ExchangeOptions::default().dry_run().dry_run);
-    /// ```
-    #[must_use]
-    pub fn dry_run(mut self) -> Self {
-        self.dry_run = true;
-        self
-    }
-
-    /// Stops once `cancel` is set.
-    ///
-    /// ```
-    /// let options = artif_core::ExchangeOptions::default().cancel(Default::default());
-    /// assert!(options.cancel.is_some());
-    /// ```
-    #[must_use]
-    pub fn cancel(mut self, cancel: Arc<AtomicBool>) -> Self {
-        self.cancel = Some(cancel);
-        self
-    }
-}
-
-impl Engine {
-    /// Exchanges feeds with the MISP servers of the configuration: ours are created there, fetched
-    /// and cached by the server, and tagged; its are added here, in the data folder. See
-    /// [`crate::misp`]. With `exchange` in the configuration, each sync does so.
-    ///
-    /// Errors: [`Error::Misp`] of the first server that is not to be reached; what fails with single
-    /// feeds is in the result.
-    ///
-    /// ```
-    /// # use artif_core::{Engine, ExchangeOptions};
-    /// let engine = Engine::in_memory().unwrap();
-    /// let done = engine.exchange_feeds(&ExchangeOptions::default().dry_run()).unwrap();
-    /// assert!(done.is_empty(), "no server is configured");
-    /// ```
-    pub fn exchange_feeds(&self, options: &ExchangeOptions) -> Result<Vec<Exchange>> {
-        let shared = &self.shared;
-        // Not while a refresh makes feeds.
-        let _work = shared.work.lock().unwrap_or_else(PoisonError::into_inner);
-        let never = AtomicBool::new(false);
-        let cancel = options.cancel.as_deref().unwrap_or(&never);
-        let mut done = Vec::new();
-        for server in shared.servers() {
-            let direction = match (options.direction, server.exchange) {
-                (Some(direction), _) => direction,
-                (None, MispExchange::Off) => MispExchange::Both,
-                (None, configured) => configured,
-            };
-            let rules = Rules { direction, init: options.init, dry_run: options.dry_run };
-            let client = Client::new(server, &shared.config.fetch, cancel)?;
-            let state = Folder::of(&shared.misp_data(), &server.id).load(server);
-            done.push(shared.exchange(server, &client, &state, rules)?);
+        Err(Error::Cancelled) => return Err(Error::Cancelled),
+        Err(error) => {
+            tracing::warn!(%error, "sightings wait on");
+            let Error::Misp { server, .. } = &error else { return Ok(()) };
+            for report in reports.iter_mut().filter(|report| report.server.as_str() == server) {
+                report.error.get_or_insert_with(|| error.to_string());
+            }
         }
-        Ok(done)
     }
-}
-
-impl Engine {
-    /// Says on the MISP servers with `sightings` that these addresses were met, or were false
-    /// positives. What is no attribute there is passed over, and the same is said once an hour at
-    /// most. Asks the servers and waits for them: not for the path of a request.
-    ///
-    /// Errors: [`Error::Misp`] of the first server that fails.
-    ///
-    /// ```
-    /// # use artif_core::{Engine, misp::SightingKind};
-    /// let engine = Engine::in_memory().unwrap();
-    /// let seen = ["93.184.216.34".parse().unwrap()];
-    /// let sent = engine.send_sightings(&seen, SightingKind::Seen).unwrap();
-    /// assert!(sent.is_empty(), "no server wants to hear of it");
-    /// ```
-    pub fn send_sightings(&self, addresses: &[IpAddr], kind: SightingKind) -> Result<Vec<Sighted>> {
-        let never = AtomicBool::new(false);
-        let shared = &self.shared;
-        let now = crate::clock::seconds(shared.clock.now());
-        send_all(&shared.config, &shared.misp_data(), addresses, kind, now, &never)
-    }
+    Ok(())
 }
 
 /// The feeds that were made of the servers before, for an engine that starts.
@@ -236,7 +103,10 @@ impl Sync<'_> {
         let mut report = SyncReport::new(&self.server.id);
         let data = self.shared.misp_data();
         let folder = Folder::of(&data, &self.server.id);
-        let done = self.attempt(&folder, cancel, &mut report);
+        // A dry run works on a copy, and the ledger heeds that it is one.
+        let copy = if self.admission.dry_run { Some(folder.copy()?) } else { None };
+        let folder = copy.as_ref().map_or(&folder, |copy| &copy.folder);
+        let done = self.attempt(folder, cancel, &mut report);
         let mut checked = folder.checked();
         checked.asked = self.admission.now;
         checked.problem = None;
@@ -256,7 +126,8 @@ impl Sync<'_> {
         }
         report.attributes = report.attributes.max(checked.attributes);
         checked.attributes = report.attributes;
-        if let Err(error) = folder.create().and_then(|()| folder.note(&checked)) {
+        let noted = folder.create().and_then(|()| folder.note(&checked));
+        if let Err(error) = noted {
             tracing::warn!(%error, "how the server is is not kept");
         }
         Ok(report)
@@ -283,15 +154,26 @@ impl Sync<'_> {
         folder.create()?;
         let mut state = folder.load(self.server);
         let client = Client::new(self.server, &self.shared.config.fetch, cancel)?;
-        let synced = self.sync(&client, folder, &mut state);
+        let survey = self.survey(&client, folder);
         report.requests = client.requests();
-        let Synced { merged, full, changed } = synced?;
+        let survey = survey?;
+        let synced = self.sync(&client, folder, &survey, &mut state);
+        report.requests = client.requests();
+        let Synced { merged, counted, full, changed } = synced?;
         report.full = full;
+        report.copies = state.copies.len() as u64;
         (report.added, report.changed, report.removed) =
             (merged.added, merged.changed, merged.removed);
-        let counted = (merged.rows > 0 || full).then_some(merged.rows);
+        let counted = counted.then_some(merged.rows);
         report.attributes = counted.unwrap_or_default();
-        if let Err(error) = self.apply(folder, &mut state, report) {
+        let mut told = Told::load(folder);
+        // Feeds are brought up to date without it, too.
+        let listened = if self.server.read_sightings {
+            told.update(&client, folder, full, self.admission.now)
+        } else {
+            Ok(())
+        };
+        if let Err(error) = self.apply(folder, &mut state, &told, report) {
             if mapping::is_damage(&error) {
                 // Next time everything is read anew.
                 state.mirror = None;
@@ -299,11 +181,16 @@ impl Sync<'_> {
             }
             return Err(error);
         }
+        listened?;
         self.lists(&client, folder, &mut state, report)?;
         report.requests = client.requests();
         if self.server.exchange != MispExchange::Off {
-            let rules = Rules { direction: self.server.exchange, init: false, dry_run: false };
-            report.exchange = Some(self.shared.exchange(self.server, &client, &state, rules)?);
+            let dry_run = self.admission.dry_run;
+            let rules = Rules { direction: self.server.exchange, init: false, dry_run };
+            let remotes = survey.remotes.as_deref().unwrap_or_default();
+            let sides = Sides { server: self.server, folder, state: &state, remotes };
+            let done = self.shared.exchange(&client, &sides, rules)?;
+            report.exchange = Some(done);
             report.requests = client.requests();
         }
         if report.loaded > 0 || changed {
@@ -315,45 +202,85 @@ impl Sync<'_> {
         Ok((state, counted))
     }
 
-    fn sync(&self, client: &Client<'_>, folder: &Folder, state: &mut State) -> Result<Synced> {
+    /// The server's feeds, where they are exchanged, or make feeds of ours: what a feed that is
+    /// fetched here wrote there is no second witness.
+    fn survey(&self, client: &Client<'_>, folder: &Folder) -> Result<Survey> {
+        let needed =
+            self.server.exchange != MispExchange::Off || self.server.feeds == MispFeeds::Feed;
+        if !needed && !was_made(folder) {
+            return Ok(Survey::default());
+        }
+        let remotes = match there(client) {
+            Ok(remotes) => remotes,
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(error) if needed => return Err(error),
+            Err(error) => {
+                tracing::warn!(server = %self.server.id, %error, "going on with the feeds known before");
+                return Ok(Survey::default());
+            }
+        };
+        let mut ours = self.shared.feeds().clone();
+        ours.retain(|feed| feed.enabled && feed.misp.is_none());
+        // One that never came is none that counts here.
+        let heads = self.admission.store.heads()?;
+        ours.retain(|feed| heads.iter().any(|head| head.feed == feed.id));
+        Ok(Survey { remotes: Some(remotes), ours })
+    }
+
+    fn sync(
+        &self,
+        client: &Client<'_>,
+        folder: &Folder,
+        survey: &Survey,
+        state: &mut State,
+    ) -> Result<Synced> {
         let (server, fetch) = (self.server, &self.shared.config.fetch);
-        let result = sync::sync(client, server, fetch, folder, state, self.admission.now);
+        let result = sync::sync(client, server, fetch, folder, survey, state, self.admission.now);
         match result {
             Err(error) if mapping::is_damage(&error) && state.mirror.is_some() => {
                 tracing::warn!(server = %server.id, %error, "everything is read anew");
                 state.mirror = None;
                 state.pending = None;
                 folder.save(state)?;
-                sync::sync(client, server, fetch, folder, state, self.admission.now)
+                sync::sync(client, server, fetch, folder, survey, state, self.admission.now)
             }
             other => other,
         }
     }
 
     /// Takes what is held into the ledger, where it is not there yet.
-    fn apply(&self, folder: &Folder, state: &mut State, report: &mut SyncReport) -> Result<()> {
-        let Admission { store, now, force, .. } = *self.admission;
+    fn apply(
+        &self,
+        folder: &Folder,
+        state: &mut State,
+        told: &Told,
+        report: &mut SyncReport,
+    ) -> Result<()> {
+        let Admission { store, now, force, dry_run, .. } = *self.admission;
         let heads: BTreeMap<FeedId, FeedHead> =
             store.heads()?.into_iter().map(|head| (head.feed.clone(), head)).collect();
         let there = |id: &FeedId, known: &Known| {
             heads.get(id).is_some_and(|head| head.validators.content == Some(known.content))
         };
-        let made_from = mapping::made_from(self.server, state, self.limits);
+        let made_from = mapping::made_from(self.server, state, told, self.limits, now);
         let all_there =
             state.feeds.iter().all(|(id, known)| known.gone.is_some() || there(id, known));
         if !force && state.made_from == made_from && all_there {
-            for (id, known) in state.feeds.iter().filter(|(_, known)| known.gone.is_none()) {
+            let confirmed =
+                state.feeds.iter().filter(|(_, known)| known.gone.is_none() && !dry_run);
+            for (id, known) in confirmed {
                 store.confirm(id, now, &validators(known.content))?;
             }
             report.feeds = state.feeds.values().filter(|known| known.gone.is_none()).count() as u64;
-            return self.forget(folder, state);
+            return if dry_run { Ok(()) } else { self.forget(folder, state) };
         }
         let mut known = BTreeMap::new();
         mapping::make(
             self.server,
             folder,
             state,
-            self.limits,
+            told,
+            (self.limits, now),
             |Made { feed, known: made, parsed }| {
                 let id = feed.id.clone();
                 let head = heads.get(&id);
@@ -369,11 +296,14 @@ impl Sync<'_> {
                     Outcome::Loaded => report.loaded += 1,
                     Outcome::Refused => {
                         report.refused += 1;
-                        report.error = report.error.take().or(admitted.error);
+                        report.error = report.error.take().or_else(|| admitted.error.clone());
                     }
                     Outcome::Unchanged | Outcome::Failed => {}
                 }
                 report.feeds += 1;
+                if dry_run && admitted.outcome != Outcome::Unchanged {
+                    report.changes.push(FeedReport { error: None, ..admitted });
+                }
                 known.insert(id, made);
                 Ok(())
             },
@@ -383,12 +313,18 @@ impl Sync<'_> {
             if known.contains_key(id) {
                 continue;
             }
-            if old.gone.is_none() {
+            if old.gone.is_none() && dry_run {
+                let changes = Some(self.admission.changes(id, &none)?);
+                report.changes.push(FeedReport { changes, ..FeedReport::new(id, Outcome::Loaded) });
+            } else if old.gone.is_none() {
                 // Nothing to guard against: the server says that it is gone.
                 store.commit(Generation::new(id, now, &none, &Validators::default()))?;
             }
             let gone = old.gone.or(Some(now));
             known.insert(id.clone(), Known { gone, count: 0, ..old.clone() });
+        }
+        if dry_run {
+            return Ok(());
         }
         state.feeds = known;
         // With something refused all of it is looked at again, so that it goes on being said.
@@ -416,6 +352,14 @@ impl Sync<'_> {
             // Those that are configured here count as they are.
             let ours = self.shared.warninglists();
             there.retain(|list| ours.iter().all(|own| own.id != list.feed.id));
+        }
+        if self.admission.dry_run {
+            let held = |list: &&lists::There| {
+                let held = state.lists.get(&list.feed.id);
+                held.is_some_and(|held| held.version == list.version && held.id == list.id)
+            };
+            report.lists = there.iter().filter(|list| !held(list)).count() as u64;
+            return Ok(());
         }
         let mut known = BTreeMap::new();
         let mut feeds = Vec::new();
@@ -502,32 +446,15 @@ impl Shared {
     fn misp_data(&self) -> PathBuf {
         match (&self.dir, &self.misp_folder) {
             (Some(dir), _) => dir.clone(),
+            (None, _) if self.looked_at.is_some() => self.looked_at.clone().unwrap_or_default(),
             (None, Some(folder)) => folder.path().to_owned(),
             // Only where no server is configured.
             (None, None) => std::env::temp_dir(),
         }
     }
 
-    fn exchange(
-        &self,
-        server: &Misp,
-        client: &Client<'_>,
-        state: &State,
-        rules: Rules,
-    ) -> Result<Exchange> {
-        let ours = self.feeds().clone();
-        let folder = Folder::of(&self.misp_data(), &server.id);
-        exchange(client, server, &ours, &state.events, &folder, rules, &mut |feed, note| {
-            if let Some(dir) = &self.dir {
-                crate::feed::added::write(dir, feed, note)?;
-            }
-            self.feeds().push(feed.clone());
-            Ok(())
-        })
-    }
-
     /// When a server was last synced.
-    pub(super) fn synced(&self, server: &FeedId) -> Option<Seconds> {
+    pub(in crate::engine) fn synced(&self, server: &FeedId) -> Option<Seconds> {
         self.servers().find(|other| other.id == *server)?;
         Folder::of(&self.misp_data(), server).checked().synced
     }

@@ -6,6 +6,7 @@ use super::client::Client;
 use super::event::Event;
 use super::journal::{Journal, Position};
 use super::mirror::{Incoming, Merged, merge};
+use super::origin::{Copies, Survey};
 use super::state::{Folder, Pending, State, Task};
 use super::tags::fits;
 use super::walk::{Seen, TagSets, Walk};
@@ -20,6 +21,8 @@ const OVERLAP: u32 = 300;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Synced {
     pub(crate) merged: Merged,
+    /// Whether what is held was written anew, and so counted.
+    pub(crate) counted: bool,
     /// Whether everything was read anew.
     pub(crate) full: bool,
     /// Whether anything is different from before.
@@ -27,9 +30,10 @@ pub(crate) struct Synced {
 }
 
 /// Whether an event's attributes are held here.
-pub(crate) fn wanted(server: &Misp, event: &Event) -> bool {
+pub(crate) fn wanted(server: &Misp, copies: &Copies, event: &Event) -> bool {
     let is = |orgs: &[String]| orgs.iter().any(|pattern| fits(pattern, &event.org));
     (event.published || server.unpublished)
+        && !copies.contains_key(&event.id)
         && (server.orgs.is_empty() || is(&server.orgs))
         && !is(&server.not_orgs)
 }
@@ -43,6 +47,7 @@ pub(crate) fn sync(
     server: &Misp,
     fetch: &Fetch,
     folder: &Folder,
+    survey: &Survey,
     state: &mut State,
     now: Seconds,
 ) -> Result<Synced> {
@@ -58,23 +63,34 @@ pub(crate) fn sync(
     }
     let events = client.events()?;
     let began = client.server_time().unwrap_or_else(|| now.saturating_sub(OVERLAP));
-    let tasks = if full { everything(server, &events, state) } else { changes(state) };
-    state.pending = Some(Pending { full, began, events, tasks, planned: full });
+    let copies = survey.copies().unwrap_or_else(|| state.copies.clone());
+    let tasks = if full { everything(server, &copies, &events, state) } else { changes(state) };
+    state.pending = Some(Pending { full, began, events, copies, tasks, planned: full });
     // A journal of another plan would be taken for this one's.
     let _ = std::fs::remove_file(folder.journal());
     folder.save(state)?;
     let more = go_on(client, server, fetch, folder, state, now)?;
+    if survey.remotes.is_some() {
+        state.writers = survey.writers(&state.events);
+        folder.save(state)?;
+    }
     let merged = Merged {
-        rows: more.merged.rows,
+        rows: if more.counted { more.merged.rows } else { done.merged.rows },
         added: done.merged.added + more.merged.added,
         changed: done.merged.changed + more.merged.changed,
         removed: done.merged.removed + more.merged.removed,
     };
-    Ok(Synced { merged, full: done.full || more.full, changed: done.changed || more.changed })
+    Ok(Synced {
+        merged,
+        counted: done.counted || more.counted,
+        full: done.full || more.full,
+        changed: done.changed || more.changed,
+    })
 }
 
-fn everything(server: &Misp, events: &[Event], state: &State) -> Vec<Task> {
-    let events: Vec<_> = events.iter().filter(|e| wanted(server, e) && e.attributes > 0).collect();
+fn everything(server: &Misp, copies: &Copies, events: &[Event], state: &State) -> Vec<Task> {
+    let counts = |event: &&Event| wanted(server, copies, event) && event.attributes > 0;
+    let events: Vec<_> = events.iter().filter(counts).collect();
     batches(server, &events, state, |task| task)
 }
 
@@ -144,7 +160,8 @@ fn go_on(
     })?;
     let mut walk = Walk::new(client, fetch, journal, position, tags, server.page_size);
     walk.seen = seen;
-    walk.wanted = pending.events.iter().filter(|e| wanted(server, e)).map(|e| e.id).collect();
+    let counts = |event: &&Event| wanted(server, &pending.copies, event);
+    walk.wanted = pending.events.iter().filter(counts).map(|event| event.id).collect();
     let mut tasks = pending.tasks.clone();
     walk.run(&tasks)?;
     if !pending.planned {
@@ -158,10 +175,11 @@ fn go_on(
         walk.run(&tasks)?;
     }
     let limit = walk.position.limit;
+    let held = |event: &&Event| wanted(server, &state.copies, event);
+    let before: BTreeSet<u64> = state.events.iter().filter(held).map(|event| event.id).collect();
     let Walk { tags, wanted, journal, .. } = walk;
     drop(journal);
 
-    let before: BTreeSet<u64> = state.events.iter().map(|event| event.id).collect();
     let mut dropped: BTreeSet<u64> = before.difference(&wanted).copied().collect();
     dropped.extend(tasks.iter().filter(|task| task.replace).flat_map(|task| &task.events));
     let mut incoming = Incoming::new(folder.path());
@@ -175,6 +193,7 @@ fn go_on(
     if any || pending.full || !dropped.is_empty() {
         state.generation += 1;
         let name = format!("attributes-{}.bin", state.generation);
+        done.counted = true;
         done.merged = merge(old.as_deref(), incoming, &dropped, &folder.mirror(&name))?;
         state.mirror = Some(name);
     }
@@ -185,6 +204,7 @@ fn go_on(
     }
     state.tags = tags.into_sets();
     state.events = pending.events;
+    state.copies = pending.copies;
     state.since = Some(pending.began);
     state.limit = Some(limit);
     state.pending = None;
@@ -201,11 +221,13 @@ fn further(
     pending: &Pending,
     seen: &BTreeMap<u64, Seen>,
 ) -> Vec<Task> {
+    let held = |event: &&Event| wanted(server, &state.copies, event);
+    let counts = |event: &&Event| wanted(server, &pending.copies, event);
     let before: BTreeMap<u64, &Event> =
-        state.events.iter().filter(|e| wanted(server, e)).map(|e| (e.id, e)).collect();
+        state.events.iter().filter(held).map(|event| (event.id, event)).collect();
     let asked_since = pending.tasks.first().and_then(|task| task.since).unwrap_or(0);
     let (mut anew, mut late) = (Vec::new(), Vec::new());
-    for event in pending.events.iter().filter(|event| wanted(server, event)) {
+    for event in pending.events.iter().filter(counts) {
         let seen = seen.get(&event.id).copied().unwrap_or_default();
         match before.get(&event.id) {
             // All of it came already.

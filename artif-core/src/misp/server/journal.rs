@@ -135,6 +135,8 @@ mod tests {
             to_ids: true,
             decayed: false,
             timestamp: 1,
+            since: 1,
+            seen: 2,
             tags: 0,
         };
         let tags = vec![vec!["tlp:red".to_owned()]];

@@ -2,7 +2,13 @@
 //!
 //! The recordings lie in the folder that `ARTIF_MISP_RECORDED` names, or beside the repository;
 //! without them these tests prove nothing and say so.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stderr, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -174,6 +180,72 @@ fn every_recorded_failure_is_the_one_it_is() {
             assert!(!failure.detail.is_empty() && !failure.detail.contains('\n'), "{name}");
         }
     }
+}
+
+/// Every failure of the recordings, by what it is: each is in the table, and says what to do; and of
+/// each row of the table that a server's answer can lead to there is a recording, but for those that
+/// are left out here and made in other tests.
+#[test]
+fn every_recorded_failure_is_in_the_table_with_what_to_do() {
+    let all = all();
+    if all.is_empty() {
+        return;
+    }
+    let table = include_str!("../mod.rs");
+    let row = |problem: Problem| {
+        table
+            .lines()
+            .filter(|line| line.starts_with("//! |"))
+            .find(|line| line.contains(&format!("`{problem}`")))
+    };
+    let mut found: BTreeMap<&str, Vec<(u16, String)>> = BTreeMap::new();
+    for (name, recording) in &all {
+        let Some(failure) = recording.failure() else { continue };
+        let Failure { problem, detail, .. } = failure;
+        let row = row(problem).unwrap_or_else(|| panic!("{name}: {problem} is not in the table"));
+        let status = recording.status.to_string();
+        let any = ["any other 3xx", "200 with a page"].iter().any(|text| row.contains(text));
+        // The first column says which status; not done is a success that is none.
+        let first = row.split('|').nth(1).unwrap_or_default();
+        assert!(any || first.contains(&status), "{name}: {status} is not in {row}");
+        assert!(problem.advice().len() > 10, "{name}: {problem} says not what to do");
+        // What the server said of it is not lost.
+        assert!(!detail.is_empty(), "{name}");
+        found.entry(problem.code()).or_default().push((recording.status, detail));
+    }
+    let codes: Vec<_> = found.keys().copied().collect();
+    assert_eq!(
+        codes,
+        [
+            "misp-account-disabled",
+            "misp-already-there",
+            "misp-bad-format",
+            "misp-bad-request",
+            "misp-blocklisted",
+            "misp-internal",
+            "misp-invalid",
+            "misp-key-address",
+            "misp-key-rejected",
+            "misp-login-page",
+            "misp-no-permission",
+            "misp-no-such-page",
+            "misp-not-done",
+            "misp-not-found",
+            "misp-not-json",
+            "misp-redirected",
+        ]
+    );
+    // The same words never stand for two things.
+    let mut words: BTreeMap<&str, &str> = BTreeMap::new();
+    for (code, failures) in &found {
+        for (_, detail) in failures.iter().filter(|(status, _)| *status != 200) {
+            let other = words.insert(detail, code);
+            assert!(other.is_none_or(|other| other == *code), "{detail}: {other:?} and {code}");
+        }
+    }
+    let advice: std::collections::BTreeSet<_> = Problem::ALL.iter().map(|p| p.advice()).collect();
+    // Two report the same fault of ours, in two ways.
+    assert_eq!(advice.len(), Problem::ALL.len() - 1);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::sort::{Sorted, Sorter};
 use crate::error::{Error, Result};
 use crate::net::Prefix;
 
-const MAGIC: &[u8; 16] = b"artif-misp-rows1";
+const MAGIC: &[u8; 16] = b"artif-misp-rows2";
 const HEADER: u64 = 16 + 8 + 8;
 
 const V6: u8 = 1;
@@ -25,7 +25,7 @@ const GONE: u8 = 4;
 const DECAYED: u8 = 8;
 
 /// Bytes of a record, and of what it is sorted by.
-pub(crate) const ROW: usize = 44;
+pub(crate) const ROW: usize = 52;
 const KEY: usize = 16;
 
 /// The records that a sync brought.
@@ -41,6 +41,10 @@ pub(crate) struct Row {
     pub(crate) to_ids: bool,
     pub(crate) decayed: bool,
     pub(crate) timestamp: u32,
+    /// When it was first seen, or began to be known; 0 where nothing says so.
+    pub(crate) since: u32,
+    /// When it was last seen, or changed.
+    pub(crate) seen: u32,
     /// Its own tags: a place in the table of sets of tags.
     pub(crate) tags: u32,
 }
@@ -55,13 +59,15 @@ impl Row {
         flags |= if self.to_ids { TO_IDS } else { 0 } | if self.decayed { DECAYED } else { 0 };
         let mut out = [0; ROW];
         let mut rest = &mut out[..];
-        let parts: [&[u8]; 6] = [
+        let parts: [&[u8]; 8] = [
             // Big-endian, so that bytes order as numbers do.
             &self.event.to_be_bytes(),
             &self.id.to_be_bytes(),
             &[flags, length, 0, 0],
             &address.to_le_bytes(),
             &self.timestamp.to_le_bytes(),
+            &self.since.to_le_bytes(),
+            &self.seen.to_le_bytes(),
             &self.tags.to_le_bytes(),
         ];
         for part in parts {
@@ -77,6 +83,8 @@ impl Row {
         let ([flags, length, ..], rest) = rest.split_first_chunk::<4>()?;
         let (address, rest) = rest.split_first_chunk::<16>()?;
         let (timestamp, rest) = rest.split_first_chunk::<4>()?;
+        let (since, rest) = rest.split_first_chunk::<4>()?;
+        let (seen, rest) = rest.split_first_chunk::<4>()?;
         let tags = rest.first_chunk::<4>()?;
         let address = u128::from_le_bytes(*address);
         let prefix = if flags & GONE != 0 {
@@ -94,6 +102,8 @@ impl Row {
             to_ids: flags & TO_IDS != 0,
             decayed: flags & DECAYED != 0,
             timestamp: u32::from_le_bytes(*timestamp),
+            since: u32::from_le_bytes(*since),
+            seen: u32::from_le_bytes(*seen),
             tags: u32::from_le_bytes(*tags),
         })
     }
@@ -258,7 +268,17 @@ mod tests {
 
     fn row(event: u64, id: u64, prefix: Option<&str>) -> Row {
         let prefix = prefix.map(|text| text.parse().unwrap());
-        Row { event, id, prefix, to_ids: id & 1 == 0, decayed: id & 2 == 0, timestamp: 7, tags: 9 }
+        Row {
+            event,
+            id,
+            prefix,
+            to_ids: id & 1 == 0,
+            decayed: id & 2 == 0,
+            timestamp: 7,
+            since: 5,
+            seen: 8,
+            tags: 9,
+        }
     }
 
     fn rows(path: &Path) -> Vec<Row> {

@@ -111,21 +111,29 @@ pub(crate) struct Rules {
     pub(crate) dry_run: bool,
 }
 
+/// The feeds that the server has.
+pub(crate) fn there(client: &Client<'_>) -> Result<Vec<Remote>> {
+    Ok(remote::remotes(&client.small("reading the list of feeds", "feeds", None)?))
+}
+
+/// Whether feeds were ever exchanged with a server.
+pub(crate) fn was_made(folder: &Folder) -> bool {
+    folder.path().join(FILE).exists()
+}
+
 /// Compares both sides and does what is missing. `add` takes a feed over here.
 pub(crate) fn exchange(
     client: &Client<'_>,
     server: &Misp,
-    ours: &[Feed],
+    (ours, remotes): (&[Feed], &[Remote]),
     events: &[Event],
     folder: &Folder,
     rules: Rules,
     add: &mut dyn FnMut(&Feed, &str) -> Result<()>,
 ) -> Result<Exchange> {
-    let said = client.small("reading the list of feeds", "feeds", None)?;
-    let remotes = remote::remotes(&said);
     let mut kept: Kept = folder.load_file(FILE);
     let ours: Vec<&Feed> = ours.iter().filter(|feed| feed.misp.is_none() && feed.enabled).collect();
-    let seen = digest(&remotes, &ours, events, rules.direction);
+    let seen = digest(remotes, &ours, events, rules.direction);
     let mut run = Run { client, server, rules, actions: Vec::new() };
     if kept.seen == seen && !rules.init {
         return Ok(run.report(true));
@@ -133,13 +141,13 @@ pub(crate) fn exchange(
     if rules.direction.pushes() {
         for feed in &ours {
             if !kept.taken.values().any(|taken| *taken == feed.id) {
-                run.push(feed, &remotes, events)?;
+                run.push(feed, remotes, events)?;
             }
         }
     }
     if rules.direction.pulls() {
         let all: Vec<Feed> = ours.iter().map(|feed| (*feed).clone()).collect();
-        run.pull(&remotes, all, events, &mut kept, add);
+        run.pull(remotes, all, events, &mut kept, add);
     }
     if !rules.dry_run {
         // What was done changed the server: how it is now is seen by the next exchange, once.

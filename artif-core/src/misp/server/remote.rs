@@ -65,6 +65,16 @@ pub(crate) fn same_address(a: &str, b: &str) -> bool {
 }
 
 impl Remote {
+    /// Who offers it.
+    pub(crate) fn provider(&self) -> String {
+        self.all.get("provider").and_then(Value::as_str).unwrap_or_default().trim().to_owned()
+    }
+
+    /// Whether it brings whole events of others, and not only lines.
+    pub(crate) fn holds_events(&self) -> bool {
+        self.all.get("source_format").and_then(Value::as_str) == Some("misp")
+    }
+
     /// The feed as one of ours, or why it cannot be one.
     pub(crate) fn as_ours(&self) -> Result<Feed, String> {
         if self.local {
