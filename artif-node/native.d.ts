@@ -152,17 +152,8 @@ export declare function ruledLog(): string | null
 /** The reference of the last ruling, which passing ones have not. */
 export declare function ruledReference(): string | null
 
-/** Sends what was noted; resolves to what became of it on each server, as JSON. */
-export declare function sendSightings(id: number): Promise<string>
-
 /** Before anything else in each thread: how errors are made, and where answers are written. */
 export declare function setUp(maker: (code: string, message: string, isRetryable: boolean) => Error, scratch: Float64Array): void
-
-/**
- * Notes that an address was met, or was harmless, for the MISP servers that want to hear of it;
- * whether it will be sent.
- */
-export declare function sighting(id: number, ip: Address, falsePositive: boolean): boolean
 
 /** How the engine is, as JSON. */
 export declare function status(id: number): string
