@@ -28,7 +28,8 @@ async function serve(kind, data) {
   }
   createServer(answer).listen(0, "127.0.0.1");
   process.on("message", (message) => {
-    if (message === "sequence") process.send({ sequence: reader?.status().snapshot?.sequence ?? 0 });
+    if (message === "sequence")
+      process.send({ sequence: reader?.status().snapshot?.sequence ?? 0 });
     if (message === "questions") process.send({ grown: manyQuestions(reader) });
   });
 }

@@ -164,7 +164,9 @@ async function redis() {
   const waited = ((performance.now() - began) * 1e6) / list.length;
   const times = compare([["gate", each((ip) => reader.gate(ip))]], list);
   const ratio = waited / times.get("gate");
-  console.log(`Redis GET, one after the other: ${waited.toFixed(0)} ns each, ${ratio.toFixed(0)} gates\n`);
+  console.log(
+    `Redis GET, one after the other: ${waited.toFixed(0)} ns each, ${ratio.toFixed(0)} gates\n`,
+  );
   await client.close();
   server.kill();
 }
