@@ -3,7 +3,11 @@
 //!
 //! `cargo run -p artif-core --example misp_demo --features misp`
 #![allow(clippy::print_stdout, reason = "a demonstration")]
-#![expect(clippy::unwrap_used, reason = "a demonstration, on this machine alone")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a demonstration, on this machine alone"
+)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -54,7 +58,7 @@ fn main() {
     {
         let mut store = world.misp.store();
         store.delete(ids[0]);
-        store.edit(ids[5], |attribute| attribute.value = "62.0.0.5".to_owned());
+        store.edit(ids[5], |attribute| "62.0.0.5".clone_into(&mut attribute.value));
         let event = store.attributes[&ids[7]].event;
         store.tag_event(event, "c2");
         let gone = store.attributes[&ids[100]].event;

@@ -4,6 +4,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -117,7 +118,7 @@ fn put_hashes(documents: &Documents) {
         for attribute in event["Event"]["Attribute"].as_array().unwrap() {
             let value = attribute["value"].as_str().unwrap();
             let hash = xxhash_rust::xxh3::xxh3_128(value.as_bytes());
-            lines += &format!("{hash:032x},{}\n", name.trim_end_matches(".json"));
+            writeln!(lines, "{hash:032x},{}", name.trim_end_matches(".json")).unwrap();
         }
     }
     documents.insert("hashes.csv".to_owned(), lines);

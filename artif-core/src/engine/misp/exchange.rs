@@ -83,7 +83,7 @@ impl Engine {
     /// and cached by the server, and tagged; its are added here, in the data folder. See
     /// [`crate::misp`]. With `exchange` in the configuration, each sync does so.
     ///
-    /// Errors: [`Error::Misp`] of the first server that is not to be reached; what fails with single
+    /// Errors: [`Error::Misp`](crate::Error::Misp) of the first server that is not to be reached; what fails with single
     /// feeds is in the result.
     ///
     /// ```

@@ -21,7 +21,7 @@ impl Engine {
     /// positives. What is no attribute there is passed over, and the same is said once an hour at
     /// most. Asks the servers and waits for them: not for the path of a request.
     ///
-    /// Errors: [`Error::Misp`] of the first server that fails.
+    /// Errors: [`Error::Misp`](crate::Error::Misp) of the first server that fails.
     ///
     /// ```
     /// # use artif_core::{Engine, misp::SightingKind};
