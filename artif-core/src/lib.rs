@@ -89,7 +89,9 @@ pub mod report;
 mod reputation;
 mod schedule;
 pub mod score;
+mod sealed;
 mod seed_json;
+mod signals;
 mod snapshot;
 mod thresholds;
 mod verdict;
@@ -118,5 +120,6 @@ pub use net::{
 };
 pub use pinned::Pinned;
 pub use reputation::{Borrowed, Held, Owned, Reputation};
+pub use signals::{Signal, SignalsStatus};
 pub use snapshot::{SnapshotCounts, SnapshotFeed};
 pub use verdict::Verdict;
