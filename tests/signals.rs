@@ -392,7 +392,9 @@ fn noise_written_over_the_table_of_a_running_engine_is_survived() {
     let (engine, _) = engine(dir.path(), "[signals]\ncapacity = 800\n");
     let reader = Reader::open_with(&dir.path().join("data"), clock(NOW)).unwrap();
     let clients: Vec<IpAddr> = (0..=255).map(|n| IpAddr::from([41, 1, 1, n])).collect();
-    clients.iter().for_each(|client| assert!(engine.signal(*client, "abuse").unwrap()));
+    for client in &clients {
+        assert!(engine.signal(*client, "abuse").unwrap());
+    }
     let [table] = &tables(dir.path())[..] else { panic!("one table") };
     let mut file = std::fs::OpenOptions::new().write(true).open(table).unwrap();
     let length = file.metadata().unwrap().len();

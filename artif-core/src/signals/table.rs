@@ -143,6 +143,11 @@ impl Table {
             Err(error) if is_forbidden(&error) => (File::open(path).map_err(io)?, false),
             Err(error) => return Err(io(error)),
         };
+        Self::map(&file, writable, path)
+    }
+
+    fn map(file: &File, writable: bool, path: &Path) -> std::result::Result<Self, Unfit> {
+        let io = |error| Unfit::Io(Error::io("mapping the table of signals", path, error));
         let length = file.metadata().map_err(io)?.len();
         let words = usize::try_from(length).ok().filter(|bytes| bytes % size_of::<u64>() == 0);
         let words = words.map_or(0, |bytes| bytes / size_of::<u64>());
@@ -150,7 +155,7 @@ impl Table {
             return Err(Unfit::Damaged(format!("it has {length} bytes, less than its header")));
         }
         let options = MmapOptions::new();
-        let map = if writable { options.map_raw(&file) } else { options.map_raw_read_only(&file) };
+        let map = if writable { options.map_raw(file) } else { options.map_raw_read_only(file) };
         let backing = Backing::Mapped(map.map_err(io)?);
         let mut head = [0; CHECKED + 1];
         for (word, stored) in head.iter_mut().zip(backing.words()) {

@@ -264,6 +264,19 @@ fn what_is_no_table_is_not_mapped_as_one() {
 }
 
 #[test]
+fn a_mapping_for_reading_alone_sees_what_others_write() {
+    let (_dir, path) = mapped(64);
+    let writer = Table::open(&path).unwrap();
+    let reader = Table::map(&File::open(&path).unwrap(), false, &path).unwrap();
+    assert!(!reader.is_writable() && writer.is_writable());
+    for count in 1..=3 {
+        add(&writer, 5, BAD, 1.0, 1_000);
+        assert_eq!(found(&reader, 5)[0].tally.count, f64::from(count));
+    }
+    assert_eq!(reader.entries().count(), 1);
+}
+
+#[test]
 fn tags_find_all_places_that_may_be_meant() {
     let tags = u64::from_le_bytes([3, 0, 7, 3, 255, 1, 2, 3]);
     let places = |tag| {
