@@ -95,6 +95,9 @@ export declare function enableFeed(id: number, feed: string, enabled: boolean): 
 /** The answer with all its reasons, as JSON and as text. */
 export declare function explain(id: number, ip: Address): Array<string>
 
+/** Forgets all that the application reported of an address; says whether there was anything. */
+export declare function forgetSignals(id: number, ip: Address): boolean
+
 /** The score alone. */
 export declare function gate(id: number, ip: Address): number
 
@@ -154,6 +157,12 @@ export declare function ruledReference(): string | null
 
 /** Before anything else in each thread: how errors are made, and where answers are written. */
 export declare function setUp(maker: (code: string, message: string, isRetryable: boolean) => Error, scratch: Float64Array): void
+
+/** Adds reports of the application about an address; says whether they are kept. */
+export declare function signal(id: number, ip: Address, name: string, count: number): boolean
+
+/** What the application reported of an address, by kind, as JSON. */
+export declare function signals(id: number, ip: Address): string
 
 /** How the engine is, as JSON. */
 export declare function status(id: number): string

@@ -114,6 +114,27 @@ fn no_lookup_allocates_in_either_tier() {
 }
 
 #[test]
+fn no_lookup_allocates_with_own_signals() {
+    let dir = tempfile::tempdir().unwrap();
+    support::sample_feeds(dir.path());
+    let kinds = "[signals.bad]\ndanger = 2\n[signals.good]\ntrust = 1\n";
+    let engine =
+        support::sample_builder_with(dir.path(), "flat", kinds).in_memory().build().unwrap();
+    support::refresh(&engine);
+    for text in TEXTS {
+        let Ok(ip) = text.parse() else { continue };
+        for (name, count) in [("bad", 3), ("good", 1)] {
+            engine.signal_count(ip, name, count).unwrap();
+        }
+    }
+    assert!(engine.check("8.8.8.8".parse().unwrap()).is_moved());
+    ask(&engine);
+    allocates_nothing("report", || {
+        black_box(engine.signal("8.8.8.8".parse().unwrap(), "bad").unwrap());
+    });
+}
+
+#[test]
 fn what_allocates_is_noticed() {
     let info = measure(|| drop(black_box(vec![1_u8; 100])));
     assert_eq!(info.count_total, 1);

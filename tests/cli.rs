@@ -204,6 +204,45 @@ fn exit_codes_for_gates() {
 }
 
 #[test]
+fn signals_are_reported_listed_and_forgotten() {
+    let folder = Folder::new();
+    let off = folder.run(&["signal", "22.99.1.1", "abuse"]);
+    assert_eq!(off.code, 2, "{}", off.stdout);
+    assert!(off.stderr.contains("[signals.NAME]"), "{}", off.stderr);
+    folder.write("artif.toml", "[signals.abuse]\ndanger = 3\nlimit = 12\nhalf_life = '30d'\n");
+    assert_eq!(folder.day(3, &[]).code, 0);
+
+    let at = "2026-08-03T07:00:00Z";
+    let verdict = || {
+        let ended = folder.run(&["check", "--json", "--as-of", at, "22.99.1.1"]);
+        ended.json()[0]["verdict"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(verdict(), "No action needed");
+    let told = folder.run(&["signal", "22.99.1.1", "abuse", "--count", "4", "--as-of", at]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    told.matches("signal");
+    assert_eq!(verdict(), "dangerous");
+    folder.run(&["explain", "22.99.1.1", "--as-of", at]).matches("explain_signal");
+    let list = folder.run(&["signal", "22.99.1.1", "--json", "--as-of", at]).json();
+    assert_eq!((&list[0]["name"], &list[0]["effect"]), (&"abuse".into(), &12.0.into()));
+    let status = folder.run(&["status"]).stdout;
+    assert!(status.contains("abuse; 1 of 65,536 places in use, 0 evicted"), "{status}");
+    let metrics = folder.run(&["status", "--format", "prometheus"]).stdout;
+    assert!(metrics.contains("artif_signals{what=\"used\"} 1\n"), "{metrics}");
+
+    let kept = folder.run(&["signal", "10.1.1.1", "abuse", "--json"]).json();
+    assert_eq!(kept["kept"], false);
+    assert_eq!(folder.run(&["signal", "22.99.1.1", "abus"]).code, 2);
+    assert_eq!(folder.run(&["signal", "nonsense", "abuse"]).code, 4);
+    assert_eq!(
+        folder.run(&["signal", "22.99.1.1", "--forget", "--json"]).json()["forgotten"],
+        true
+    );
+    assert!(folder.run(&["signal", "22.99.1.1"]).stdout.contains("nothing was reported"));
+    assert_eq!(verdict(), "No action needed");
+}
+
+#[test]
 fn overrides_count_at_once_and_end() {
     let folder = Folder::at_day3();
     let verdict = |at: &str| {

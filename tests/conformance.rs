@@ -131,3 +131,80 @@ fn engine_vectors() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(file.vectors.len() > 40);
 }
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignalsFile {
+    #[serde(rename = "about")]
+    _about: String,
+    given: Map<String, Value>,
+    vectors: Vec<SignalsVector>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignalsVector {
+    id: String,
+    when: Reported,
+    then: SignalsThen,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reported {
+    reports: Vec<(String, String, u32)>,
+    forget: Option<String>,
+    lookup: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignalsThen {
+    score: Option<f64>,
+    verdict: Option<String>,
+    #[serde(default)]
+    signals: Vec<Said>,
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    name: String,
+    count: f64,
+    effect: f64,
+}
+
+#[test]
+fn signals_vectors() {
+    let text = include_str!("conformance/signals.json");
+    let file: SignalsFile = serde_json::from_str(text).unwrap();
+    let config = Config::from_json(&serde_json::to_string(&file.given).unwrap()).unwrap();
+    let near = |one: f64, other: f64| (one - other).abs() < 0.01;
+    for SignalsVector { id, when, then } in &file.vectors {
+        let engine = Engine::builder().config(config.clone()).in_memory().build().unwrap();
+        let mut error = None;
+        for (ip, name, count) in &when.reports {
+            if let Err(refused) = engine.signal_count(address(ip).unwrap(), name, *count) {
+                error = Some(refused.code().to_owned());
+            }
+        }
+        assert_eq!(error, then.error, "{id}");
+        if let Some(ip) = &when.forget {
+            assert!(engine.forget_signals(address(ip).unwrap()).unwrap(), "{id}");
+        }
+        let answer = engine.check(address(&when.lookup).unwrap());
+        if let (Some(score), Some(verdict)) = (then.score, &then.verdict) {
+            assert!(near(answer.score(), score), "{id}: {}", answer.score());
+            assert_eq!(answer.verdict().as_str(), verdict, "{id}");
+        }
+        let said = engine.signals(answer.ip());
+        assert_eq!(said.len(), then.signals.len(), "{id}: {said:?}");
+        for (found, expected) in said.iter().zip(&then.signals) {
+            assert_eq!(found.name, expected.name, "{id}");
+            let same = near(found.count, expected.count) && near(found.effect, expected.effect);
+            assert!(same, "{id}: {found:?}");
+        }
+    }
+    assert!(file.vectors.len() > 12);
+}

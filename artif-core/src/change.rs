@@ -8,6 +8,7 @@ use crate::clock::datetime;
 use crate::ledger::OverrideAction;
 use crate::reputation::Reputation;
 use crate::score::{Model, State, Subject};
+use crate::signals::{Basis, Moved};
 use crate::snapshot::Meta;
 use crate::verdict::Verdict;
 
@@ -35,7 +36,8 @@ const MATTERS: f64 = 0.05;
 #[non_exhaustive]
 pub struct Change {
     /// What it is about, stable: `"feed"` (one feed drops it), `"feeds"` (all do), `"window"` (the
-    /// history window passes), `"warninglist"` (it is no longer on one), `"override"` (that ends).
+    /// history window passes), `"warninglist"` (it is no longer on one), `"override"` (that ends),
+    /// `"signals"` (the application's own are forgotten).
     pub name: &'static str,
     /// The feed's id, where it is about one.
     pub feed: Option<String>,
@@ -49,17 +51,20 @@ pub struct Change {
     pub text: String,
 }
 
-/// What would change an answer that `model` made of `subject`.
+/// What would change an answer that `model` made of `subject`, and own signals then moved.
 pub(crate) fn changes(
     reputation: &Reputation,
     model: &dyn Model,
     subject: &Subject<'_>,
+    moved: Option<&Moved<'_>>,
 ) -> Vec<Change> {
     let view = reputation.view();
     let meta = view.snapshot.meta();
-    let capped = reputation.warninglists().any(crate::SnapshotFeed::caps);
-    let now = Then { score: reputation.score(), verdict: reputation.record().verdict() };
-    let judge = |subject: &Subject<'_>, capped| judge(meta, model, subject, capped);
+    let basis = view.basis(reputation.record());
+    let capped = basis.capped;
+    let unmoved = Then { score: basis.score, verdict: basis.verdict };
+    let now = moved.map_or(unmoved, |moved| Then::of(moved.apply(&basis)));
+    let judge = |subject: &Subject<'_>, capped| judge(meta, model, subject, capped, moved);
     let mut changes = Vec::new();
     if let Some(entry) = reputation.override_entry() {
         let done = if entry.action == OverrideAction::Allow { "allowed" } else { "blocked" };
@@ -100,6 +105,10 @@ pub(crate) fn changes(
     if capped && free.differs(now) {
         changes.push(free.change("warninglist", None, None, "were it on no warninglist"));
     }
+    if moved.is_some() && unmoved.differs(now) {
+        let text = "without what your application reported of it";
+        changes.push(unmoved.change("signals", None, None, text));
+    }
     changes
 }
 
@@ -113,6 +122,10 @@ struct Then {
 }
 
 impl Then {
+    fn of((score, verdict): (f64, Verdict)) -> Self {
+        Self { score, verdict }
+    }
+
     fn differs(self, other: Self) -> bool {
         self.verdict != other.verdict || (self.score - other.score).abs() >= MATTERS
     }
@@ -129,16 +142,23 @@ impl Then {
     }
 }
 
-fn judge(meta: &Meta, model: &dyn Model, subject: &Subject<'_>, capped: bool) -> Then {
+fn judge(
+    meta: &Meta,
+    model: &dyn Model,
+    subject: &Subject<'_>,
+    capped: bool,
+    moved: Option<&Moved<'_>>,
+) -> Then {
     let feeds = subject.feeds.iter().filter_map(|feed| meta.feeds.get(*feed as usize));
     let threats = feeds.fold(CategorySet::EMPTY, |all, feed| all.union(feed.categories));
-    let score = model.score(subject);
-    let verdict = meta.thresholds.verdict(subject.state, score, threats);
+    let mut score = model.score(subject);
+    let mut verdict = meta.thresholds.verdict(subject.state, score, threats);
     if capped {
-        Then { score: score.max(meta.thresholds.triage_below), verdict: verdict.capped() }
-    } else {
-        Then { score, verdict }
+        score = score.max(meta.thresholds.triage_below);
+        verdict = verdict.capped();
     }
+    let basis = Basis { state: subject.state, score, verdict, threats, capped };
+    moved.map_or(Then { score, verdict }, |moved| Then::of(moved.apply(&basis)))
 }
 
 /// What it would be without each of several feeds, where that matters; the most telling first.

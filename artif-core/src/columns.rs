@@ -346,42 +346,63 @@ impl<'a> AnswerColumns<'a> {
     pub(crate) fn fill(&mut self, addresses: Addresses<'_>, view: &View) -> Result<usize> {
         self.fits(addresses.len())?;
         let snapshot = &*view.snapshot;
-        let overridden = !view.overlay.entries().is_empty();
         let mut lanes = Lanes::new();
         let mut chunk = Chunk::new();
         let mut bad = 0;
         for from in (0..addresses.len()).step_by(LANES) {
             addresses.load(from, &mut lanes);
             snapshot.lookup_lanes(&lanes, &mut chunk.records);
-            let count = lanes.len();
-            chunk.no_address = lanes.bad();
-            bad += chunk.no_address.count_ones() as usize;
-            for (verdict, record) in chunk.verdicts.iter_mut().zip(&chunk.records) {
-                *verdict = record.verdict_number();
-            }
-            if overridden {
-                let verdicts = chunk.verdicts.iter_mut().zip(&chunk.records);
-                for (lane, (verdict, record)) in verdicts.enumerate().take(count) {
-                    if let Some(address) = lanes.address(lane) {
-                        *verdict = view.verdict(address, record) as u8;
+            bad += lanes.bad().count_ones() as usize;
+            match &view.signals {
+                None => self.finish(view, from, &lanes, &mut chunk),
+                Some(signals) => {
+                    let mut moved = [Record::UNKNOWN; LANES];
+                    let mut records = chunk.records;
+                    for (lane, (place, record)) in moved.iter_mut().zip(&mut records).enumerate() {
+                        let address = lanes.address(lane);
+                        let found = address.and_then(|a| view.moved_record(signals, a, record));
+                        if let Some(found) = found {
+                            *place = found;
+                            *record = place;
+                        }
                     }
+                    self.finish(view, from, &lanes, &mut Chunk { records, ..Chunk::new() });
                 }
             }
-            if self.wants_standings() {
-                for (row, record) in chunk.standings.iter_mut().zip(&chunk.records).take(count) {
-                    *row = snapshot.standing(record);
-                }
-            }
-            if self.listed.is_some() {
-                let rows = chunk.listed.iter_mut().zip(&chunk.standings);
-                for (listed, standing) in rows.take(count) {
-                    let set = snapshot.feed_set(standing.feeds.get());
-                    *listed = u16::try_from(set.len()).unwrap_or(u16::MAX);
-                }
-            }
-            self.put(from, count, &mut chunk);
         }
         Ok(bad)
+    }
+
+    /// Makes the rows of a chunk whose records are known.
+    #[inline]
+    fn finish(&mut self, view: &View, from: usize, lanes: &Lanes, chunk: &mut Chunk<'_>) {
+        let snapshot = &*view.snapshot;
+        let count = lanes.len();
+        chunk.no_address = lanes.bad();
+        for (verdict, record) in chunk.verdicts.iter_mut().zip(&chunk.records) {
+            *verdict = record.verdict_number();
+        }
+        if !view.overlay.entries().is_empty() {
+            let verdicts = chunk.verdicts.iter_mut().zip(&chunk.records);
+            for (lane, (verdict, record)) in verdicts.enumerate().take(count) {
+                if let Some(address) = lanes.address(lane) {
+                    *verdict = view.verdict(address, record) as u8;
+                }
+            }
+        }
+        if self.wants_standings() {
+            for (row, record) in chunk.standings.iter_mut().zip(&chunk.records).take(count) {
+                *row = snapshot.standing(record);
+            }
+        }
+        if self.listed.is_some() {
+            let rows = chunk.listed.iter_mut().zip(&chunk.standings);
+            for (listed, standing) in rows.take(count) {
+                let set = snapshot.feed_set(standing.feeds.get());
+                *listed = u16::try_from(set.len()).unwrap_or(u16::MAX);
+            }
+        }
+        self.put(from, count, chunk);
     }
 
     /// From any engine, one address after the other.

@@ -135,14 +135,20 @@ pub(crate) fn explain(
     reputation: Reputation,
     scorer: impl Fn(&str) -> Option<&'static dyn Scorer>,
 ) -> Explanation {
+    // What the application says is read once, so that answer and reasons agree.
+    let record = reputation.view().snapshot.lookup(reputation.canonical());
+    let reputation = reputation.with_record(record);
     let view = reputation.view();
     let meta = view.snapshot.meta();
     let evidence = evidence(view, reputation.ip());
     let overrides = view.overlay.covering(reputation.ip()).cloned().collect();
-    let record = reputation.record();
     let mut terms = Vec::new();
     let mut interval = None;
     let mut changes = Vec::new();
+    let mut explained = false;
+    let basis = view.basis(&record);
+    let moved = view.signals.as_ref();
+    let moved = moved.and_then(|s| view.signals_of(s, reputation.canonical(), &record));
     if !record.is_special() {
         let model = scorer(&meta.scorer)
             .ok_or_else(|| Error::config(format!("this build has no scorer {:?}", meta.scorer)))
@@ -163,17 +169,29 @@ pub(crate) fn explain(
                     past: Past { spells: standing.spells, spell_days: standing.spell_days },
                     neighbourhood: record.neighbourhood,
                     geo: view.snapshot.geo_id(reputation.ip()),
-                    record: view.snapshot.geo(record),
+                    record: view.snapshot.geo(&record),
                 };
                 let nearby = SnapshotNearby { view, address: canonical_address(reputation.ip()) };
                 terms = model.explain(&subject, Some(&nearby));
+                explained = true;
                 interval = model.interval(&subject, Some(&nearby));
-                changes = change::changes(&reputation, &*model, &subject);
+                changes = change::changes(&reputation, &*model, &subject, moved.as_ref());
             }
             Err(error) => tracing::warn!(%error, "no score terms in this explanation"),
         }
     }
     terms.extend(cap(&reputation, &terms));
+    let mut answer = record;
+    if let Some(moved) = &moved {
+        let (score, verdict) = moved.apply(&basis);
+        answer = record.moved(score, verdict);
+        // Without the model's own, reasons would not add up.
+        if explained {
+            terms.extend(moved.terms(&basis, seconds(view.clock.now())));
+        }
+        interval = interval.map(|ends| ends.map(|end| moved.score(end)));
+    }
+    let reputation = reputation.with_record(answer);
     Explanation { reputation, evidence, terms, interval, overrides, changes }
 }
 

@@ -36,6 +36,8 @@
 //!   feeds say; IPv4 carried in IPv6 is looked up as that IPv4 address.
 //! * An operator's override ([`Engine::add_override`], [`Overrides`]) beats everything else and
 //!   counts in every process within a second.
+//! * What the application knows itself of addresses ([`Engine::signal`]: failed logins, loyalty)
+//!   moves their scores, in every process at once, within bounded memory.
 //! * [`Engine::spawn_refresh`] keeps it all current from a thread of its own.
 //! * [`Engine::feed_report`] compares the feeds: who has what alone, who is early, who copies whom
 //!   ([`report`]).
@@ -92,7 +94,9 @@ pub mod report;
 mod reputation;
 mod schedule;
 pub mod score;
+mod sealed;
 mod seed_json;
+mod signals;
 mod snapshot;
 mod thresholds;
 mod verdict;
@@ -121,5 +125,6 @@ pub use net::{
 };
 pub use pinned::Pinned;
 pub use reputation::{Borrowed, Held, Owned, Reputation};
+pub use signals::{Signal, SignalsStatus};
 pub use snapshot::{SnapshotCounts, SnapshotFeed};
 pub use verdict::Verdict;

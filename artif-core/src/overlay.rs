@@ -1,17 +1,15 @@
 //! Overrides beside the snapshot: consulted first, in force everywhere as soon as they are written.
 
-use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ledger::Override;
 use crate::net::{Prefix, canonical_address};
-use crate::snapshot::write_atomically;
+use crate::sealed;
 
 const FILE: &str = "OVERRIDES";
 const HEADER: &str = "artif-overrides 1";
@@ -80,40 +78,21 @@ impl Overlay {
 
     /// Reads the folder's overlay; one that was never written is empty.
     pub(crate) fn load(dir: &Path) -> Result<Self> {
-        let path = Self::path(dir);
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self::default());
-            }
-            Err(error) => return Err(Error::io("reading", path, error)),
-        };
-        let damaged = |reason: String| Error::Snapshot { path: path.clone(), reason };
-        let split = text.iter().position(|b| *b == b'\n').unwrap_or(text.len());
-        let (head, body) = text.split_at(split);
-        let body = body.get(1..).unwrap_or_default();
-        if head != format!("{HEADER} {:016x}", xxh3_64(body)).as_bytes() {
-            return Err(damaged(
-                "it is no override file of this version, or its checksum does not fit".to_owned(),
-            ));
-        }
-        let content: Content = serde_json::from_slice(body).map_err(|e| damaged(e.to_string()))?;
-        Ok(Self::new(content.overrides))
+        let content: Option<Content> = sealed::read(&Self::path(dir), HEADER)?;
+        Ok(content.map(|content| Self::new(content.overrides)).unwrap_or_default())
     }
 
     /// Replaces the folder's overlay by this one.
     pub(crate) fn publish(&self, dir: &Path) -> Result<()> {
         let content = Content { overrides: self.entries.clone() };
-        let body = serde_json::to_vec(&content)
-            .map_err(|error| Error::Invalid { what: "override", reason: error.to_string() })?;
-        let mut text = format!("{HEADER} {:016x}\n", xxh3_64(&body)).into_bytes();
-        text.extend_from_slice(&body);
-        write_atomically(&Self::path(dir), &text)
+        sealed::write(&Self::path(dir), HEADER, &content)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::ledger::OverrideAction::{Allow, Block};
 

@@ -82,7 +82,7 @@ impl Pinned {
     #[inline]
     pub fn check(&self, ip: IpAddr) -> Reputation<Borrowed<'_>> {
         let address = Canonical::of(ip);
-        let record = self.view.snapshot.lookup(address);
+        let record = self.view.record(address);
         Reputation::borrowed(address, record, &self.view)
     }
 

@@ -16,6 +16,7 @@ use crate::geo::Country;
 use crate::ledger::{Override, OverrideAction};
 use crate::net::{Canonical, SpecialPurpose, special_purpose};
 use crate::score::State;
+use crate::signals::Signal;
 use crate::snapshot::{Record, SnapshotFeed, Standing};
 use crate::verdict::Verdict;
 use crate::view::View;
@@ -107,6 +108,10 @@ impl Reputation {
     pub(crate) fn new(address: Canonical, record: Record, view: Guard<Arc<View>>) -> Self {
         Self { address, record, held: Owned(view) }
     }
+
+    pub(crate) fn with_record(self, record: Record) -> Self {
+        Self { record, ..self }
+    }
 }
 
 impl<'a> Reputation<Borrowed<'a>> {
@@ -137,6 +142,10 @@ impl<H: Held> Reputation<H> {
 
     pub(crate) fn record(&self) -> &Record {
         &self.record
+    }
+
+    pub(crate) fn canonical(&self) -> Canonical {
+        self.address
     }
 
     /// The address as it was looked up: IPv4 carried in IPv6 is shown as IPv4.
@@ -241,6 +250,32 @@ impl<H: Held> Reputation<H> {
         self.view().verdict(self.address, &self.record)
     }
 
+    /// What the application itself reported of it: see [`Engine::signal`](crate::Engine::signal).
+    /// As it is when this is called; empty where [`Self::is_moved`] is false.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert!(answer.signals().is_empty());
+    /// ```
+    pub fn signals(&self) -> Vec<Signal> {
+        if self.is_moved() { self.view().signals(self.ip()) } else { Vec::new() }
+    }
+
+    /// Whether score and verdict are moved by what the application itself reported.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::in_memory().unwrap();
+    /// # let answer = engine.check("8.8.8.8".parse().unwrap());
+    /// assert!(!answer.is_moved());
+    /// ```
+    #[inline]
+    pub fn is_moved(&self) -> bool {
+        self.record.is_moved()
+    }
+
     /// The verdict in a sentence.
     ///
     /// ```
@@ -258,11 +293,12 @@ impl<H: Held> Reputation<H> {
         if let Some(block) = self.special_purpose() {
             return format!("Special-purpose address: {} ({})", block.name, block.reference);
         }
-        match self.state() {
-            State::Active => "IP is an active IoC".to_owned(),
-            State::Historical => "IP is a historically malicious IP".to_owned(),
-            State::Unknown => "Benign IP according to feeds".to_owned(),
-        }
+        let by_feeds = match self.state() {
+            State::Active => "IP is an active IoC",
+            State::Historical => "IP is a historically malicious IP",
+            State::Unknown => "Benign IP according to feeds",
+        };
+        if self.is_moved() { format!("{by_feeds}; own signals count") } else { by_feeds.to_owned() }
     }
 
     /// The operator's decision that holds for it, if any.
@@ -573,6 +609,9 @@ impl<H: Held> Reputation<H> {
         map.serialize_entry("last_seen", &self.last_seen())?;
         map.serialize_entry("override", &self.override_entry())?;
         map.serialize_entry("special_purpose", &self.special_purpose().map(|block| block.name))?;
+        if self.is_moved() {
+            map.serialize_entry("signals", &self.signals())?;
+        }
         map.serialize_entry(
             "snapshot",
             &SnapshotRef {

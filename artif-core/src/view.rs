@@ -9,25 +9,80 @@ use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::clock::{Clock, datetime};
+use crate::category::CategorySet;
+use crate::clock::{Clock, datetime, seconds};
 use crate::error::{Error, Result};
 use crate::gate::Gate;
 use crate::ledger::{Override, OverrideAction};
-use crate::net::Canonical;
+use crate::net::{Canonical, special_purpose};
 use crate::overlay::Overlay;
 use crate::reputation::Reputation;
+use crate::signals::{self, Basis, Moved, Signal, Signals};
 use crate::snapshot::{Record, Snapshot, SnapshotFeed, UNKNOWN_FEED, current};
 use crate::verdict::Verdict;
 
-/// A snapshot with the overrides that stand beside it.
-#[derive(Debug)]
+/// A snapshot with the overrides and the application's signals that stand beside it.
+#[derive(Debug, Clone)]
 pub struct View {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) overlay: Arc<Overlay>,
+    /// `None` where no kinds are configured.
+    pub(crate) signals: Option<Arc<Signals>>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl View {
+    /// The record of a canonical address, moved by what the application says of it.
+    #[inline]
+    pub(crate) fn record(&self, address: Canonical) -> Record {
+        let record = self.snapshot.lookup(address);
+        match &self.signals {
+            None => record,
+            Some(signals) => self.moved_record(signals, address, &record).unwrap_or(record),
+        }
+    }
+
+    /// What the application makes of a record; `None` where it said nothing of the address.
+    #[inline(never)]
+    pub(crate) fn moved_record(
+        &self,
+        signals: &Signals,
+        address: Canonical,
+        record: &Record,
+    ) -> Option<Record> {
+        let moved = self.signals_of(signals, address, record)?;
+        let (score, verdict) = moved.apply(&self.basis(record));
+        Some(record.moved(score, verdict))
+    }
+
+    /// What the application says of an address. Of special-purpose addresses nothing counts.
+    pub(crate) fn signals_of<'a>(
+        &'a self,
+        signals: &'a Signals,
+        address: Canonical,
+        record: &Record,
+    ) -> Option<Moved<'a>> {
+        if record.is_special() {
+            return None;
+        }
+        let found = signals.find(address, || seconds(self.clock.now()))?;
+        Some(Moved::new(signals, found, &self.snapshot))
+    }
+
+    /// How an address stands whose record this is, without signals.
+    pub(crate) fn basis(&self, record: &Record) -> Basis {
+        let standing = self.snapshot.standing(record);
+        let threats = self.feed_set(standing.feeds.get());
+        let mut labels = self.feed_set(standing.labels.get());
+        Basis {
+            state: record.state(),
+            score: record.score.get(),
+            verdict: record.verdict(),
+            threats: threats.fold(CategorySet::EMPTY, |all, feed| all.union(feed.categories)),
+            capped: labels.any(SnapshotFeed::caps),
+        }
+    }
+
     /// The override that decides about a canonical address now, if any.
     #[inline]
     pub(crate) fn decides(&self, address: Canonical) -> Option<&Override> {
@@ -47,8 +102,14 @@ impl View {
     #[inline]
     pub(crate) fn gate(&self, ip: IpAddr) -> Gate {
         let address = Canonical::of(ip);
-        let record = self.snapshot.lookup(address);
+        let record = self.record(address);
         Gate::new(record.score.get(), self.verdict(address, &record), record.state())
+    }
+
+    /// What the application says of an address.
+    pub(crate) fn signals(&self, ip: IpAddr) -> Vec<Signal> {
+        let list = |signals: &Arc<Signals>| signals.list(ip, seconds(self.clock.now()));
+        self.signals.as_ref().map(list).unwrap_or_default()
     }
 
     /// The feeds of a set.
@@ -91,12 +152,15 @@ pub(crate) struct Answers {
 struct Seen {
     snapshot: Option<PathBuf>,
     overlay: Option<(SystemTime, u64, u64)>,
+    signals: Option<(SystemTime, u64, u64)>,
 }
 
 impl Answers {
     pub(crate) fn new(dir: Option<&Path>, snapshot: Snapshot, clock: Arc<dyn Clock>) -> Self {
-        let seen = Seen { snapshot: snapshot.path().map(Path::to_owned), overlay: None };
-        let view = View { snapshot: Arc::new(snapshot), overlay: Arc::default(), clock };
+        let snapshot_path = snapshot.path().map(Path::to_owned);
+        let seen = Seen { snapshot: snapshot_path, ..Seen::default() };
+        let overlay = Arc::default();
+        let view = View { snapshot: Arc::new(snapshot), overlay, signals: None, clock };
         Self {
             dir: dir.map(Path::to_owned),
             view: ArcSwap::from_pointee(view),
@@ -131,7 +195,7 @@ impl Answers {
     pub(crate) fn check(&self, ip: IpAddr) -> Reputation {
         let view = self.view.load();
         let address = Canonical::of(ip);
-        let record = view.snapshot.lookup(address);
+        let record = view.record(address);
         Reputation::new(address, record, view)
     }
 
@@ -160,6 +224,17 @@ impl Answers {
                 Err(error) => trouble = Some(error),
             }
         }
+        let signals = std::fs::metadata(Signals::path(dir)).ok().as_ref().map(sign);
+        if signals != seen.signals {
+            match Signals::follow(dir, self.view.load().signals.as_deref()) {
+                Ok(followed) => {
+                    self.exchange_signals(followed);
+                    seen.signals = signals;
+                    changed = true;
+                }
+                Err(error) => trouble = Some(error),
+            }
+        }
         match current(dir) {
             Ok(path) if path != seen.snapshot => match path.as_deref().map(opened) {
                 Some(Ok(snapshot)) => {
@@ -183,12 +258,7 @@ impl Answers {
         let snapshot = Arc::new(snapshot);
         let old = Arc::clone(&self.view.load().snapshot);
         self.retired.lock().unwrap_or_else(PoisonError::into_inner).push(old);
-        self.view.rcu(|old| View {
-            snapshot: Arc::clone(&snapshot),
-            overlay: Arc::clone(&old.overlay),
-            clock: Arc::clone(&old.clock),
-        });
-        self.version.fetch_add(1, Ordering::Release);
+        self.exchange(|old| View { snapshot: Arc::clone(&snapshot), ..old.clone() });
     }
 
     /// Lets go of exchanged snapshots that nobody else uses any more.
@@ -199,12 +269,39 @@ impl Answers {
 
     pub(crate) fn exchange_overlay(&self, overlay: Overlay) {
         let overlay = Arc::new(overlay);
-        self.view.rcu(|old| View {
-            snapshot: Arc::clone(&old.snapshot),
-            overlay: Arc::clone(&overlay),
-            clock: Arc::clone(&old.clock),
-        });
+        self.exchange(|old| View { overlay: Arc::clone(&overlay), ..old.clone() });
+    }
+
+    pub(crate) fn exchange_signals(&self, signals: Option<Signals>) {
+        let signals = signals.map(Arc::new);
+        self.exchange(|old| View { signals: signals.clone(), ..old.clone() });
+    }
+
+    fn exchange(&self, new: impl Fn(&View) -> View) {
+        self.view.rcu(|old| new(old));
         self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Adds reports of the application about an address; says whether they were kept.
+    pub(crate) fn report(&self, ip: IpAddr, name: &str, count: u32) -> Result<bool> {
+        let view = self.view.load();
+        let signals = view.signals.as_ref().ok_or_else(signals::off)?;
+        if special_purpose(ip).is_some() {
+            return Ok(false);
+        }
+        signals.report(ip, name, count, seconds(view.clock.now()))
+    }
+
+    /// What the application says of an address.
+    pub(crate) fn signals(&self, ip: IpAddr) -> Vec<Signal> {
+        self.view.load().signals(ip)
+    }
+
+    /// Forgets what the application said of an address; says whether it did say anything.
+    pub(crate) fn forget_signals(&self, ip: IpAddr) -> Result<bool> {
+        let view = self.view.load();
+        let signals = view.signals.as_ref().ok_or_else(signals::off)?;
+        signals.forget(ip, seconds(view.clock.now()))
     }
 }
 

@@ -16,6 +16,7 @@ import type {
   RefreshEvent,
   RefreshReport,
   Sighted,
+  Signal,
   Status,
 } from "./model.js";
 import { native, scratch, VIEW } from "./native.js";
@@ -127,6 +128,24 @@ export abstract class Answers {
     return JSON.parse(native.checkAt(this.#id, ip, at.getTime()));
   }
 
+  /**
+   * Adds reports of the application about an address, of a kind that `signals` of the configuration
+   * describes; says whether they are kept. They count at once in all processes.
+   */
+  signal(ip: Address, name: string, count = 1): boolean {
+    return native.signal(this.#id, ip, name, count);
+  }
+
+  /** What the application reported of an address, by kind. */
+  signals(ip: Address): Signal[] {
+    return JSON.parse(native.signals(this.#id, ip));
+  }
+
+  /** Forgets all that the application reported of an address; says whether there was anything. */
+  forgetSignals(ip: Address): boolean {
+    return native.forgetSignals(this.#id, ip);
+  }
+
   /** How the engine is: what it answers from, how its feeds are, what is wrong. */
   status(): Status {
     return JSON.parse(native.status(this.#id));
@@ -232,6 +251,7 @@ export interface EngineOptions {
   parse?: Record<string, unknown>;
   schedule?: Record<string, unknown>;
   scoring?: Record<string, unknown>;
+  signals?: Record<string, unknown>;
   snapshot?: Record<string, unknown>;
   warninglists?: Record<string, unknown>;
 }

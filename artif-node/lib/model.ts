@@ -87,7 +87,23 @@ export interface ReputationJson {
   last_seen: string | null;
   override: Override | null;
   special_purpose: string | null;
+  /** What the application reported of it, where that moves score and verdict. */
+  signals?: Signal[];
   snapshot: { id: number; created: string; stale: boolean };
+}
+
+/** What reports of one kind say of an address now. */
+export interface Signal {
+  /** The kind, as it is configured. */
+  name: string;
+  /** How many reports, each counted half after every half-life. */
+  count: number;
+  /** When the newest of them came. */
+  newest: string;
+  /** How far they move the log-odds of being bad: positive for danger, negative for trust. */
+  effect: number;
+  /** When they are forgotten unless another one comes; null where they only fade. */
+  expires: string | null;
 }
 
 /** One listing of an address: which feed lists, or listed, which network around it, and when. */
@@ -120,7 +136,7 @@ export interface Term {
 
 /** Something that would change an answer, all else being as it is. */
 export interface Change {
-  /** What it is about, stable: "feed", "feeds", "window", "warninglist", "override". */
+  /** What it is about: "feed", "feeds", "window", "warninglist", "override", "signals". */
   name: string;
   /** The feed's id, where it is about one. */
   feed: string | null;
@@ -204,6 +220,21 @@ export type RefreshEvent =
   | { event: "compiling" }
   | { event: "publishing" };
 
+/** How own signals are kept. */
+export interface SignalsStatus {
+  kinds: string[];
+  capacity: number;
+  entries: number;
+  /** How many made room for others, and how many reports found none. */
+  evicted: number;
+  refused: number;
+  bytes: number;
+  path: string | null;
+  /** Whether this process may report. */
+  writable: boolean;
+  problem: string | null;
+}
+
 /** How an engine is. */
 export interface Status {
   version: string;
@@ -218,6 +249,8 @@ export interface Status {
   geo: Array<Record<string, unknown>>;
   geo_updates: Array<Record<string, unknown>>;
   overrides: number;
+  /** Own signals, where kinds of them are configured. */
+  signals?: SignalsStatus;
   ledger: Record<string, unknown> | null;
   /** What somebody should look at, one sentence each. */
   problems: string[];

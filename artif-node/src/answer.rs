@@ -9,7 +9,7 @@ use napi_derive::napi;
 
 use crate::address::{Address, number};
 use crate::error::{invalid, lift, raise};
-use crate::table::{Handle, STATE, Slot, State, asking, keep, opened};
+use crate::table::{Handle, Opened, STATE, Slot, State, asking, keep, opened};
 
 /// The score alone.
 #[napi]
@@ -206,6 +206,42 @@ pub(crate) fn moment(env: &Env, milliseconds: f64) -> napi::Result<DateTime<Utc>
     whole
         .and_then(DateTime::from_timestamp_millis)
         .ok_or_else(|| raise(env, &invalid("time", format!("{milliseconds} is no moment"))))
+}
+
+/// Adds reports of the application about an address; says whether they are kept.
+#[napi]
+pub fn signal(env: &Env, id: u32, ip: Address, name: String, count: u32) -> napi::Result<bool> {
+    lift(
+        env,
+        match opened(env, id)? {
+            Opened::Reader(reader) => reader.signal_count(ip.0, &name, count),
+            Opened::Engine(engine) => engine.signal_count(ip.0, &name, count),
+        },
+    )
+}
+
+/// What the application reported of an address, by kind, as JSON.
+#[napi]
+pub fn signals(env: &Env, id: u32, ip: Address) -> napi::Result<String> {
+    json(
+        env,
+        &match opened(env, id)? {
+            Opened::Reader(reader) => reader.signals(ip.0),
+            Opened::Engine(engine) => engine.signals(ip.0),
+        },
+    )
+}
+
+/// Forgets all that the application reported of an address; says whether there was anything.
+#[napi]
+pub fn forget_signals(env: &Env, id: u32, ip: Address) -> napi::Result<bool> {
+    lift(
+        env,
+        match opened(env, id)? {
+            Opened::Reader(reader) => reader.forget_signals(ip.0),
+            Opened::Engine(engine) => engine.forget_signals(ip.0),
+        },
+    )
 }
 
 /// How the engine is, as JSON.

@@ -49,6 +49,36 @@ describe("engine vectors", () => {
   }
 });
 
+describe("signals vectors", () => {
+  const { given, vectors: all } = vectors("signals.json");
+  const near = (one, other) => assert.ok(Math.abs(one - other) < 0.01, `${one}, not ${other}`);
+  for (const { id, when, then } of all) {
+    test(id, () => {
+      const engine = new artif.Engine({ inMemory: true, ...given });
+      const report = () => when.reports.forEach((one) => void engine.signal(...one));
+      if (then.error) {
+        assert.throws(report, { code: then.error });
+        return;
+      }
+      report();
+      if (when.forget) assert.equal(engine.forgetSignals(when.forget), true);
+      const answer = engine.check(when.lookup);
+      near(answer.score, then.score);
+      assert.equal(answer.verdict, then.verdict);
+      const said = engine.signals(when.lookup);
+      assert.deepEqual(answer.toJSON().signals ?? [], said);
+      assert.deepEqual(
+        said.map(({ name }) => name),
+        then.signals.map(({ name }) => name),
+      );
+      for (const [at, { count, effect }] of then.signals.entries()) {
+        near(said[at].count, count);
+        near(said[at].effect, effect);
+      }
+    });
+  }
+});
+
 /** The refreshes of `given`, each by the command at its time. All overrides that expire have. */
 function replay({ config, feeds, days, overrides }) {
   const dir = folder();

@@ -99,6 +99,39 @@ macro_rules! questions {
                 to_python(py, &self.with(|engine| engine.check_at(ip, at))?)
             }
 
+            /// Adds reports of the application about an address, of a kind that `signals` of the
+            /// configuration describes; says whether they are kept.
+            #[pyo3(signature = (ip, name, count=1))]
+            fn signal(
+                &self,
+                py: Python<'_>,
+                ip: &Bound<'_, PyAny>,
+                name: &str,
+                count: u32,
+            ) -> PyResult<bool> {
+                let ip = address(ip)?;
+                let engine = self.inner.load_full().ok_or_else(closed)?;
+                lift(py, engine.signal_count(ip, name, count))
+            }
+
+            /// What the application reported of an address, by kind, as dicts.
+            fn signals<'py>(
+                &self,
+                py: Python<'py>,
+                ip: &Bound<'_, PyAny>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let ip = address(ip)?;
+                to_python(py, &self.inner.load_full().ok_or_else(closed)?.signals(ip))
+            }
+
+            /// Forgets all that the application reported of an address; says whether there was
+            /// anything.
+            fn forget_signals(&self, py: Python<'_>, ip: &Bound<'_, PyAny>) -> PyResult<bool> {
+                let ip = address(ip)?;
+                let engine = self.inner.load_full().ok_or_else(closed)?;
+                lift(py, engine.forget_signals(ip))
+            }
+
             /// How the engine is: what it answers from, how its feeds are, what is wrong.
             fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
                 to_python(py, &self.with(|engine| py.detach(|| engine.status()))?)

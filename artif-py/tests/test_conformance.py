@@ -35,3 +35,30 @@ def test_every_error_code_has_a_class() -> None:
     codes = set(re.findall(r'=> "(ARTIF_[A-Z_]+)"', source))
     assert len(codes) > 15
     assert codes == set(artif.errors.BY_CODE)
+
+
+SIGNALS = json.loads((VECTORS / "signals.json").read_text())
+
+
+@pytest.mark.parametrize("vector", SIGNALS["vectors"], ids=lambda v: v["id"])
+def test_signals_vectors(vector: dict) -> None:
+    when, then = vector["when"], vector["then"]
+    with artif.Engine(in_memory=True, **SIGNALS["given"]) as engine:
+        if "error" in then:
+            with pytest.raises(artif.errors.BY_CODE[then["error"]]):
+                for ip, name, count in when["reports"]:
+                    engine.signal(ip, name, count)
+            return
+        for ip, name, count in when["reports"]:
+            engine.signal(ip, name, count)
+        if "forget" in when:
+            assert engine.forget_signals(when["forget"])
+        answer = engine.check(when["lookup"])
+        assert answer.score == pytest.approx(then["score"], abs=0.01)
+        assert answer.verdict == then["verdict"]
+        said = engine.signals(when["lookup"])
+        assert answer.to_dict().get("signals", []) == said
+        assert [signal["name"] for signal in said] == [signal["name"] for signal in then["signals"]]
+        for found, expected in zip(said, then["signals"], strict=True):
+            assert found["count"] == pytest.approx(expected["count"], abs=0.01)
+            assert found["effect"] == pytest.approx(expected["effect"], abs=0.01)

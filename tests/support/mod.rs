@@ -84,10 +84,16 @@ pub(crate) fn sample_feeds(dir: &Path) {
 /// An engine for the feeds that [`sample_feeds`] wrote.
 #[cfg(feature = "geo")]
 pub(crate) fn sample_builder(dir: &Path, tier: &str) -> artif_core::EngineBuilder {
+    sample_builder_with(dir, tier, "")
+}
+
+/// The same with more in its configuration.
+#[cfg(feature = "geo")]
+pub(crate) fn sample_builder_with(dir: &Path, tier: &str, more: &str) -> artif_core::EngineBuilder {
     let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/samples");
     let config = format!(
         "[snapshot]\nindex = '{tier}'\n\
-         [geo]\nasn = '{samples}/sample-asn.mmdb'\ncountry = '{samples}/sample-country.mmdb'"
+         [geo]\nasn = '{samples}/sample-asn.mmdb'\ncountry = '{samples}/sample-country.mmdb'\n{more}"
     );
     let mut builder = Engine::builder().config(artif_core::Config::from_toml(&config).unwrap());
     for name in ["a", "b"] {

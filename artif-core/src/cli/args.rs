@@ -105,6 +105,8 @@ pub(super) enum Command {
     /// Let networks in or keep them out, whatever feeds say
     #[command(subcommand)]
     Override(OverrideCommand),
+    /// Report of an address what you know yourself, or list what was reported
+    Signal(SignalArgs),
     /// Update the databases of autonomous systems and countries
     #[command(subcommand)]
     Geo(GeoCommand),
@@ -429,6 +431,20 @@ pub(super) enum OverrideCommand {
     },
     /// All of them, expired ones too
     List,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SignalArgs {
+    /// The address
+    pub(super) address: String,
+    /// A kind of the configuration's [signals.NAME]; without it, what was reported is listed
+    pub(super) name: Option<String>,
+    /// How many such reports
+    #[arg(long, default_value_t = 1, requires = "name")]
+    pub(super) count: u32,
+    /// Forget all that was reported of it
+    #[arg(long, conflicts_with_all = ["name", "count"])]
+    pub(super) forget: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -23,6 +23,7 @@ mod progress;
 mod refresh;
 mod report;
 mod sample;
+mod signal;
 mod snapshot;
 mod status;
 mod warninglists;
@@ -99,6 +100,7 @@ fn dispatch(command: &Command, context: &mut Context<'_>) -> Done {
         #[cfg(feature = "misp")]
         Command::Misp(command) => misp::run(command, context),
         Command::Override(command) => overrides::run(command, context),
+        Command::Signal(args) => signal::run(args, context),
         Command::Geo(command) => geo::run(command, context),
         Command::Snapshot(command) => snapshot::run(command, context),
         Command::Backtest(args) => backtest::run(args, context),

@@ -84,6 +84,20 @@ fn print(status: &Status, screen: &mut Screen<'_>) -> Result<(), Stop> {
         )?;
     }
     screen.pair("overrides", status.overrides)?;
+    if let Some(signals) = &status.signals {
+        screen.pair(
+            "signals",
+            format_args!(
+                "{}; {} of {} places in use, {} evicted, {} refused{}",
+                signals.kinds.join(", "),
+                human::count(signals.entries),
+                human::count(signals.capacity),
+                human::count(signals.evicted),
+                human::count(signals.refused),
+                if signals.writable { "" } else { ", for reading alone" }
+            ),
+        )?;
+    }
     if let Some(ledger) = &status.ledger {
         screen.pair(
             "ledger",

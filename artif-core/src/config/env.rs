@@ -90,6 +90,10 @@ pub(super) const KEYS: &[(&str, &str, Kind)] = &[
     ("warninglists", "ignore", Kind::List),
     ("snapshot", "index", Kind::Text),
     ("snapshot", "memory_budget", Kind::Integer),
+    ("signals", "capacity", Kind::Integer),
+    ("signals", "ipv6_prefix", Kind::Integer),
+    ("signals", "suspicious_below", Kind::Number),
+    ("signals", "dangerous_below", Kind::Number),
     ("feeds", "enable", Kind::List),
     ("feeds", "disable", Kind::List),
 ];

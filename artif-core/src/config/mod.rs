@@ -8,6 +8,7 @@ mod geo;
 mod locate;
 mod misp;
 mod sections;
+mod signals;
 pub(crate) mod suggest;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ pub use self::sections::{
     Catalogue, CategoryThresholds, Feeds, History, Parse, Schedule, ScorerKind, Scoring, Snapshot,
     Warninglists,
 };
+pub use self::signals::{SignalKind, Signals};
 pub use crate::feed::guard::Guard;
 pub use crate::feed::source::FetchOptions as Fetch;
 pub use crate::snapshot::IndexTier;
@@ -92,6 +94,8 @@ pub struct Config {
     pub schedule: Schedule,
     /// Known-good and shared infrastructure.
     pub warninglists: Warninglists,
+    /// What the application itself says of addresses.
+    pub signals: Signals,
     /// Which catalogue entries take part.
     pub feeds: Feeds,
     /// MISP servers: `[misp]` for one, `[[misp]]` for several.
@@ -134,6 +138,7 @@ impl Default for Config {
             middleware: Middleware::default(),
             schedule: Schedule::default(),
             warninglists: Warninglists::default(),
+            signals: Signals::default(),
             feeds: Feeds::default(),
             misp: Vec::new(),
             feed: Vec::new(),
@@ -446,6 +451,7 @@ impl Config {
             ("guard", self.guard.problem()),
             ("middleware", self.middleware.problem()),
             ("warninglists", self.warninglists.problem()),
+            ("signals", self.signals.problem()),
             ("misp", misp::problem(&self.misp)),
             ("feeds", both()),
         ];
@@ -458,10 +464,9 @@ impl Config {
 
 impl Problem {
     fn name(&self) -> String {
-        if self.section.is_empty() {
-            self.key.to_owned()
-        } else {
-            format!("{}.{}", self.section, self.key)
+        match (self.section, self.key) {
+            ("", name) | (name, "") => name.to_owned(),
+            (section, key) => format!("{section}.{key}"),
         }
     }
 

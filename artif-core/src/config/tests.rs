@@ -116,7 +116,7 @@ fn mistakes_name_line_key_and_remedy() {
         (
             "\n\n[geoo]\nasn = 'x'",
             "configuration, line 3: unknown key `geoo`, expected one of `data`, `catalogue`, \
-             `geo`, `scoring`, `history`, `parse`, `fetch`, `guard`, `snapshot`, `middleware`, `schedule`, `warninglists`, `feeds`, `misp`, `feed`; did you \
+             `geo`, `scoring`, `history`, `parse`, `fetch`, `guard`, `snapshot`, `middleware`, `schedule`, `warninglists`, `signals`, `feeds`, `misp`, `feed`; did you \
              mean \"geo\"?",
         ),
         (

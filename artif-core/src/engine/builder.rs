@@ -18,6 +18,7 @@ use crate::geo::{GeoTable, Updates};
 use crate::ledger::{Ledger, LedgerOptions, MemoryStore, Store, newest_good};
 use crate::overlay::Overlay;
 use crate::score;
+use crate::signals::Signals;
 use crate::snapshot::{Input, ReadCounts, Snapshot, SnapshotFeed, compile};
 use crate::view::Answers;
 use crate::warninglist;
@@ -219,11 +220,15 @@ impl EngineBuilder {
         })?;
         let empty = Snapshot::from_bytes(empty.bytes)?;
         let answers = Arc::new(Answers::new(dir.as_deref(), empty, Arc::clone(&clock)));
-        if let Some(dir) = &dir {
-            if !self.only_looks {
-                mend_overlay(dir, ledger.store())?;
+        match &dir {
+            Some(dir) => {
+                if !self.only_looks {
+                    mend_overlay(dir, ledger.store())?;
+                    Signals::publish(dir, &config.signals, seconds(clock.now()))?;
+                }
+                take_up(&answers);
             }
-            take_up(&answers);
+            None => answers.exchange_signals(Signals::in_memory(&config.signals)),
         }
         let updates = dir.as_deref().map(Updates::load).unwrap_or_default();
         // What kept feeds from ever being loaded is known from the snapshot alone.

@@ -42,6 +42,16 @@ impl Status {
             text.value(&[("state", state)], count);
         }
         text.single("artif_overrides", "Overrides, expired ones too.", self.overrides);
+        if let Some(signals) = &self.signals {
+            text.gauge("artif_signals", "Entries of own signals, and for how many there is room.");
+            for (what, count) in [("used", signals.entries), ("capacity", signals.capacity)] {
+                text.value(&[("what", what)], count);
+            }
+            text.gauge("artif_signals_lost", "Own signals that gave way, or found no room.");
+            for (what, count) in [("evicted", signals.evicted), ("refused", signals.refused)] {
+                text.value(&[("what", what)], count);
+            }
+        }
         text.single(
             "artif_problems",
             "What somebody should look at; `artif status` says what.",

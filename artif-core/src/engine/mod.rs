@@ -14,6 +14,7 @@ mod publication;
 mod reader;
 mod refresh;
 mod schedule;
+mod signals;
 mod status;
 mod switches;
 

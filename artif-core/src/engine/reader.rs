@@ -33,7 +33,7 @@ use crate::view::Answers;
 /// # Ok::<(), artif_core::Error>(())
 /// ```
 pub struct Reader {
-    answers: Arc<Answers>,
+    pub(super) answers: Arc<Answers>,
     _follower: Follower,
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::geo::{GeoDatabase, GeoUpdateStatus, Updates};
 use crate::ledger::StoreStatus;
 use crate::misp::ServerStatus;
+use crate::signals::SignalsStatus;
 use crate::snapshot::{SnapshotCounts, SnapshotFeed};
 use crate::view::View;
 
@@ -86,6 +87,9 @@ pub struct Status {
     pub misp: Vec<ServerStatus>,
     /// Overrides in force or expired, not yet forgotten.
     pub overrides: u64,
+    /// The application's own signals; `None` where no kinds are configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signals: Option<SignalsStatus>,
     /// The ledger; a reader has none.
     pub ledger: Option<StoreStatus>,
     /// What somebody should look at, one sentence each.
@@ -110,6 +114,7 @@ impl Status {
             #[cfg(not(feature = "misp"))]
             misp: Vec::new(),
             overrides: view.overlay.entries().len() as u64,
+            signals: view.signals.as_ref().map(|signals| signals.status()),
             ledger: None,
             problems: Vec::new(),
         };
@@ -185,6 +190,9 @@ impl Status {
             if let Some(reason) = &list.stale {
                 self.problems.push(format!("warninglist {} is stale: {reason}", list.id));
             }
+        }
+        if let Some(problem) = self.signals.as_ref().and_then(|own| own.problem.as_ref()) {
+            self.problems.push(format!("signals: {problem}"));
         }
         if let Some(recovery) = self.ledger.as_ref().and_then(|ledger| ledger.recovery.as_ref()) {
             let kept = recovery.quarantined.as_ref();

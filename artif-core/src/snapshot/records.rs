@@ -21,7 +21,8 @@ pub(crate) struct Record {
     pub(crate) standing: U32,
     /// Two zeros where unknown.
     country: [u8; 2],
-    /// The verdict in the lowest three bits, the state in the next two, [`Self::SPECIAL`].
+    /// The verdict in the lowest three bits, the state in the next two, [`Self::MOVED`],
+    /// [`Self::SPECIAL`].
     bits: u8,
     /// What listings nearby say of it; 0 says nothing.
     pub(crate) neighbourhood: i8,
@@ -34,6 +35,8 @@ impl Record {
     /// Set in `bits` for special-purpose addresses.
     const SPECIAL: u8 = 1 << 7;
     const STATE: u32 = 3;
+    /// Set in `bits` where own signals moved score and verdict; not in files.
+    const MOVED: u8 = 1 << 5;
     /// The place of the name of an unknown organisation.
     pub(crate) const NO_NAME: u32 = u32::MAX;
 
@@ -114,6 +117,18 @@ impl Record {
     #[inline]
     pub(crate) fn is_special(&self) -> bool {
         self.bits & Self::SPECIAL != 0
+    }
+
+    /// The same with the score and the verdict that own signals made of it.
+    pub(crate) fn moved(self, score: f64, verdict: Verdict) -> Self {
+        let bits = self.bits & !7 | Self::MOVED | verdict as u8;
+        Self { bits, score: score.into(), ..self }
+    }
+
+    /// Whether own signals moved it.
+    #[inline]
+    pub(crate) fn is_moved(&self) -> bool {
+        self.bits & Self::MOVED != 0
     }
 
     /// The same with the place of the organisation's name instead of the organisation's number.
@@ -272,6 +287,10 @@ mod tests {
                     assert_eq!((record.verdict(), record.is_special()), (verdict, false));
                     assert_eq!(record.verdict_number(), verdict as u8);
                     assert_eq!((record.standing.get(), record.score.get()), (7, 12.5));
+                    let moved = record.moved(3.5, Verdict::Dangerous);
+                    assert_eq!((record.is_moved(), moved.is_moved()), (false, true));
+                    assert_eq!((moved.score.get(), moved.verdict()), (3.5, Verdict::Dangerous));
+                    assert_eq!((moved.state(), moved.asn()), (state, geo.asn));
                 }
             }
         }
