@@ -7,8 +7,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, mpsc};
 
-use artif_core::{Engine, Reader, ReputationEngine};
+use artif_core::{
+    Config, Engine, Member, Reader, ReputationEngine, ScheduleEvent, ScheduleOptions, SystemClock,
+};
 use support::{catalogue, refresh};
 
 /// What the child processes of this file do: this test binary runs itself with the variable set.
@@ -43,6 +46,7 @@ fn part() {
     match part.as_str() {
         "read" => read(&folder),
         "refresh" => refresh_for_ever(&folder),
+        "member" => be_a_member(&folder),
         other => panic!("no part {other}"),
     }
 }
@@ -57,6 +61,36 @@ fn read(folder: &Path) {
         let answer = reader.check(line.parse::<IpAddr>().unwrap());
         println!("{:?} {}", answer.state(), answer.snapshot_id());
         std::io::stdout().flush().unwrap();
+    }
+}
+
+fn join(folder: &Path, told: mpsc::Sender<&'static str>) -> Member {
+    let mut config = Config::default();
+    config.data = folder.join("data");
+    config.catalogue = Some(vec![artif_core::config::Catalogue::File(folder.join("feeds.json"))]);
+    let options = ScheduleOptions::default().on_event(move |event| {
+        let _ = told.send(match event {
+            ScheduleEvent::Refreshed(_) => "refreshed",
+            ScheduleEvent::Waiting { .. } => "waiting",
+            _ => "other",
+        });
+    });
+    Member::join_with(config, options, Arc::new(SystemClock)).unwrap()
+}
+
+/// Says what it does as the owner, until it is killed or its input ends.
+fn be_a_member(folder: &Path) {
+    let (told, events) = mpsc::channel();
+    let member = join(folder, told);
+    std::thread::spawn(move || {
+        for event in events {
+            println!("owner {event}");
+        }
+    });
+    println!("joined");
+    for line in std::io::stdin().lines() {
+        let answer = member.check(line.unwrap().parse::<IpAddr>().unwrap());
+        println!("{:?} {}", answer.state(), answer.snapshot_id());
     }
 }
 
@@ -110,6 +144,40 @@ fn readers_in_other_processes_follow_the_owner() {
         drop(child.stdin.take());
         assert!(child.wait().unwrap().success());
     }
+}
+
+#[test]
+fn where_the_owner_is_killed_another_member_takes_over() {
+    let dir = tempfile::tempdir().unwrap();
+    catalogue(dir.path(), &[("a", "93.184.216.34\n")]);
+    let mut first = spawn("member", dir.path());
+    let mut lines = BufReader::new(first.stdout.take().unwrap()).lines();
+    assert_eq!(next_line(&mut lines, &["owner"]), "owner refreshed");
+
+    let (told, events) = mpsc::channel();
+    let second = join(dir.path(), told);
+    assert!(second.has_snapshot() && !second.is_owner());
+    assert!(second.check("93.184.216.34".parse().unwrap()).is_active());
+    let error = Engine::builder().data(dir.path().join("data")).build().unwrap_err();
+    assert_eq!(error.code(), "ARTIF_LOCKED");
+    assert!(events.try_recv().is_err(), "there is one owner");
+
+    first.kill().unwrap();
+    first.wait().unwrap();
+    // Nothing is due: the feed was fetched by the one before.
+    assert_eq!(events.recv().unwrap(), "waiting");
+    assert!(second.is_owner());
+    assert_eq!(second.status().snapshot.id, 1);
+
+    second.resign();
+    assert!(!second.is_owner());
+    let engine = Engine::builder().data(dir.path().join("data")).build().unwrap();
+    drop(engine);
+    // It takes over again after a while, when nobody else did.
+    assert_eq!(events.recv().unwrap(), "waiting");
+    drop(second);
+    assert_eq!(events.recv(), Err(mpsc::RecvError), "nothing of it is left");
+    Engine::builder().data(dir.path().join("data")).build().unwrap();
 }
 
 #[test]

@@ -39,6 +39,8 @@
 //! * What the application knows itself of addresses ([`Engine::signal`]: failed logins, loyalty)
 //!   moves their scores, in every process at once, within bounded memory.
 //! * [`Engine::spawn_refresh`] keeps it all current from a thread of its own.
+//! * [`Member`] is for several equal processes: one of them owns the folder and refreshes, the
+//!   others follow, and another takes over where that one goes away.
 //! * [`Engine::feed_report`] compares the feeds: who has what alone, who is early, who copies whom
 //!   ([`report`]).
 //! * A feed that fails, or whose new content looks wrong, keeps its last good content;
@@ -111,9 +113,9 @@ pub use config::Config;
 #[cfg(feature = "misp")]
 pub use engine::ExchangeOptions;
 pub use engine::{
-    Changes, Engine, EngineBuilder, FeedReport, Listener, Outcome, Overrides, Progress, Reader,
-    RefreshEvent, RefreshOptions, RefreshReport, RefreshTimings, Refresher, ReputationEngine,
-    ScheduleEvent, ScheduleOptions, SnapshotStatus, Status,
+    Changes, Engine, EngineBuilder, FeedReport, Listener, Member, Outcome, Overrides, Progress,
+    Reader, RefreshEvent, RefreshOptions, RefreshReport, RefreshTimings, Refresher,
+    ReputationEngine, ScheduleEvent, ScheduleOptions, SnapshotStatus, Status,
 };
 pub use error::{Error, Result, Source};
 pub use explain::{Evidence, Explanation, PastReputation};

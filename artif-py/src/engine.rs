@@ -9,15 +9,22 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use artif_core::ledger::{Override, OverrideAction};
 use artif_core::misp::SightingKind;
-use artif_core::{Config, FeedId, Prefix, RefreshEvent, RefreshOptions, ReputationEngine};
+use artif_core::{
+    Config, FeedId, Pinned, Prefix, RefreshEvent, RefreshOptions, ReputationEngine, ScheduleOptions,
+};
 use chrono::{DateTime, Utc};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::addresses::Given;
 use crate::answer::Reputation;
+use crate::columns::{Columns, kinds};
 use crate::convert::{address, from_python, to_json, to_python};
 use crate::error::lift;
+use crate::member::Member;
+use crate::refresher::{self, Refresher};
+use crate::rows::Rows;
 
 /// How long Ctrl-C goes unnoticed during a refresh.
 const NOTICE: Duration = Duration::from_millis(50);
@@ -43,7 +50,7 @@ impl Cancel {
     }
 }
 
-fn closed() -> PyErr {
+pub(crate) fn closed() -> PyErr {
     PyValueError::new_err("this engine is closed")
 }
 
@@ -65,6 +72,32 @@ macro_rules! questions {
                     ips.try_iter()?.map(|ip| address(&ip?)).collect::<PyResult<_>>()?;
                 let answers = self.with(|engine| engine.check_many(&ips))?;
                 Ok(answers.into_iter().map(|inner| Reputation { inner }).collect())
+            }
+
+            /// The score of one address alone, 0 (certainly bad) to 100 (safe): the cheapest
+            /// question. Mind that an operator's override shows in the verdict only.
+            #[inline]
+            fn gate(&self, ip: &Bound<'_, PyAny>) -> PyResult<f64> {
+                let ip = address(ip)?;
+                self.with(|engine| engine.gate(ip).score())
+            }
+
+            /// The answers for many addresses as columns: from a list, an array of NumPy, a Series
+            /// of polars or pandas, or anything with Arrow's interface. What is no address has
+            /// None in all columns. `columns` names those wanted: "organisation" and "feeds" are
+            /// there only if named.
+            #[pyo3(signature = (ips, *, columns=None))]
+            fn check_columns(
+                &self,
+                py: Python<'_>,
+                ips: &Bound<'_, PyAny>,
+                columns: Option<Vec<String>>,
+            ) -> PyResult<Columns> {
+                let rows = Rows::new(kinds(columns)?);
+                let ips = Given::from(ips)?;
+                let pin = self.pin()?;
+                let rows = ips.look_up(py, &pin, rows)?;
+                Columns::new(py, rows, pin)
             }
 
             /// The answer with all its reasons, as JSON.
@@ -110,7 +143,7 @@ macro_rules! questions {
                 count: u32,
             ) -> PyResult<bool> {
                 let ip = address(ip)?;
-                let engine = self.inner.load_full().ok_or_else(closed)?;
+                let engine = self.inner.load_full().map_or_else(|| self.open(), Ok)?;
                 lift(py, engine.signal_count(ip, name, count))
             }
 
@@ -121,14 +154,15 @@ macro_rules! questions {
                 ip: &Bound<'_, PyAny>,
             ) -> PyResult<Bound<'py, PyAny>> {
                 let ip = address(ip)?;
-                to_python(py, &self.inner.load_full().ok_or_else(closed)?.signals(ip))
+                let engine = self.inner.load_full().map_or_else(|| self.open(), Ok)?;
+                to_python(py, &engine.signals(ip))
             }
 
             /// Forgets all that the application reported of an address; says whether there was
             /// anything.
             fn forget_signals(&self, py: Python<'_>, ip: &Bound<'_, PyAny>) -> PyResult<bool> {
                 let ip = address(ip)?;
-                let engine = self.inner.load_full().ok_or_else(closed)?;
+                let engine = self.inner.load_full().map_or_else(|| self.open(), Ok)?;
                 lift(py, engine.forget_signals(ip))
             }
 
@@ -140,7 +174,7 @@ macro_rules! questions {
             /// Whether `close` was called.
             #[getter]
             fn closed(&self) -> bool {
-                self.inner.load().is_none()
+                self.is_closed()
             }
 
             fn __enter__(this: Py<Self>) -> Py<Self> {
@@ -159,13 +193,21 @@ macro_rules! questions {
 
             /// Gives the folder up; answers already given stay valid.
             fn close(&self, py: Python<'_>) {
+                self.note_closed();
                 let inner = self.inner.swap(None);
                 py.detach(|| drop(inner));
             }
         }
 
         impl $class {
-            /// Calls `ask`, unless it is closed.
+            fn pin(&self) -> PyResult<Pinned> {
+                match &*self.inner.load() {
+                    Some(engine) => Ok(engine.pin()),
+                    None => Ok(self.open()?.pin()),
+                }
+            }
+
+            /// Calls `ask`, unless it is closed; opens it where it is opened when it is needed.
             #[inline]
             pub(crate) fn with<T>(
                 &self,
@@ -173,9 +215,28 @@ macro_rules! questions {
             ) -> PyResult<T> {
                 match &*self.inner.load() {
                     Some(engine) => Ok(ask(engine.as_ref())),
-                    None => Err(closed()),
+                    None => Ok(ask(self.open()?.as_ref())),
                 }
             }
+        }
+    };
+}
+
+/// What is open from the start and until it is closed.
+macro_rules! opened_once {
+    ($class:ident, $inner:ty) => {
+        impl $class {
+            #[cold]
+            fn open(&self) -> PyResult<Arc<$inner>> {
+                self.inner.load_full().ok_or_else(closed)
+            }
+
+            fn is_closed(&self) -> bool {
+                self.inner.load().is_none()
+            }
+
+            /// That it is gone says it.
+            fn note_closed(&self) {}
         }
     };
 }
@@ -230,6 +291,7 @@ impl Reader {
 }
 
 questions!(Reader);
+opened_once!(Reader, artif_core::Reader);
 
 /// The owner of a data folder: refreshes it and answers from it.
 ///
@@ -305,6 +367,32 @@ impl Engine {
         let engine = self.owner()?;
         let id = lift(py, id.parse::<FeedId>())?;
         to_python(py, &lift(py, py.detach(|| engine.accept_feed(&id)))?)
+    }
+
+    /// Keeps everything current from a thread of its own.
+    #[pyo3(signature = (on_event=None))]
+    fn _spawn_refresh(&self, py: Python<'_>, on_event: Option<Py<PyAny>>) -> PyResult<Refresher> {
+        let mut options = ScheduleOptions::default();
+        if let Some(on_event) = on_event {
+            options = options.on_event(move |event| refresher::tell(&on_event, event));
+        }
+        let engine = self.owner()?;
+        lift(py, py.detach(|| engine.spawn_refresh_with(options))).map(Refresher::new)
+    }
+
+    /// Looks for newer geo databases where the configuration says they come from, and publishes a
+    /// snapshot made with them; says what became of each, as dicts. `force` fetches in any case.
+    /// Ctrl-C stops it.
+    #[pyo3(signature = (*, force=false))]
+    fn update_geo<'py>(&self, py: Python<'py>, force: bool) -> PyResult<Bound<'py, PyAny>> {
+        let engine = self.owner()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut options = RefreshOptions::default().cancel(Arc::clone(&stop));
+        if force {
+            options = options.force();
+        }
+        let updated = py.detach(|| watched(&stop, move || engine.update_geo(&options)))?;
+        to_python(py, &lift(py, updated)?)
     }
 
     /// Switches a feed on or off, from the next refresh on.
@@ -386,6 +474,8 @@ impl Engine {
 }
 
 questions!(Engine);
+opened_once!(Engine, artif_core::Engine);
+questions!(Member);
 
 impl Engine {
     fn owner(&self) -> PyResult<Arc<artif_core::Engine>> {

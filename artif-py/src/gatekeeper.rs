@@ -10,6 +10,7 @@ use crate::answer::Reputation;
 use crate::convert::from_python;
 use crate::engine::{Engine, Reader};
 use crate::error::lift;
+use crate::member::Member;
 
 /// Decides about requests: which address they come from, whether they go on.
 ///
@@ -84,6 +85,9 @@ impl Gatekeeper {
         let ask = |engine: &dyn artif_core::ReputationEngine| self.inner.rule(engine, client);
         let inner = if let Ok(reader) = engine.cast::<Reader>() {
             reader.get().with(ask)?
+        } else if let Ok(member) = engine.cast::<Member>() {
+            // Without a snapshot nothing is known, as without an engine.
+            member.get().if_ready(|engine| engine.map_or_else(|| self.inner.rule_on(None), ask))?
         } else {
             engine.cast::<Engine>()?.get().with(ask)?
         };

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -13,8 +16,12 @@ import artif
 VECTORS = Path(__file__).parents[2] / "tests" / "conformance"
 
 
+def document(name: str) -> dict:
+    return json.loads((VECTORS / name).read_text())
+
+
 def vectors(name: str) -> list[dict]:
-    return json.loads((VECTORS / name).read_text())["vectors"]
+    return document(name)["vectors"]
 
 
 @pytest.mark.parametrize("vector", vectors("client_address.json"), ids=lambda v: v["id"])
@@ -28,6 +35,58 @@ def test_client_address_vectors(vector: dict) -> None:
     values = [value for n, value in sent if n == name]
     found = gatekeeper.client(vector["when"]["peer"], values)
     assert found == vector["then"]["client"]
+
+
+@pytest.fixture(scope="module")
+def replayed(tmp_path_factory: pytest.TempPathFactory) -> artif.Reader:
+    """The refreshes of the document, each by the command at its time."""
+    given = document("engine.json")["given"]
+    folder = tmp_path_factory.mktemp("vectors")
+    sections = [given["config"]]
+    for feed in given["feeds"]:
+        fields = {**feed, "url": f"file:{folder / feed['id']}"}
+        sections.append("[[feed]]")
+        sections += [f"{key} = {json.dumps(value)}" for key, value in fields.items()]
+    (folder / "artif.toml").write_text("\n".join(sections))
+
+    def run(at: str, *args: str) -> None:
+        options = ["--config", folder / "artif.toml", "--data", folder / "data", "--as-of", at]
+        command = [sys.executable, "-m", "artif", *options, *args]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    for day in given["days"]:
+        for feed, entries in day["lists"].items():
+            (folder / feed).write_text("\n".join(entries))
+        if day is given["days"][-1]:
+            for entry in given["overrides"]:
+                said = ["--reason", entry["reason"], "--author", entry["author"]]
+                if entry.get("expires"):
+                    said += ["--expires", entry["expires"]]
+                run(entry["created"], "override", "add", entry["prefix"], entry["action"], *said)
+        run(day["at"], "refresh")
+    return artif.Reader(folder / "data")
+
+
+@pytest.mark.parametrize("vector", vectors("engine.json"), ids=lambda v: v["id"])
+def test_engine_vectors(vector: dict, replayed: artif.Reader) -> None:
+    when, then = vector["when"], vector["then"]
+    try:
+        if "at" in when:
+            past = replayed.check_at(when["lookup"], datetime.fromisoformat(when["at"]))
+            found = {name: getattr(past, name) for name in then}
+            if "evidence" in found:
+                found["evidence"] = len(found["evidence"])
+        else:
+            answer = replayed.check(when["lookup"]).to_dict()
+            assert replayed.gate(when["lookup"]) == answer["score"]
+            columns = replayed.check_columns([when["lookup"]])
+            assert columns.verdict[0] == answer["verdict"]
+            assert columns.score[0] == answer["score"]
+            found = {name: answer[name] for name in then}
+    except artif.ArtifError as error:
+        found = {"error": error.code}
+    assert found == then
 
 
 def test_every_error_code_has_a_class() -> None:

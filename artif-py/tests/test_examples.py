@@ -21,3 +21,13 @@ def test_example(framework: str) -> None:
     assert [line[:3] for line in lines] == ["200", "403"], run.stdout
     assert "22.201.0.1" in lines[0]
     assert "reference" in run.stdout.lower()
+
+
+def test_log_enrichment() -> None:
+    pytest.importorskip("polars")
+    command = [sys.executable, EXAMPLES / "log_enrichment.py", "50000"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("50000 lines read and enriched"), run.stdout
+    counted = [line.split("┆")[0].strip("│ ") for line in run.stdout.splitlines() if "┆" in line]
+    assert {"dangerous", "No action needed", "null"} <= set(counted), run.stdout

@@ -15,9 +15,9 @@ use crate::config::{Catalogue as CatalogueSource, Config};
 use crate::error::{Error, Result};
 use crate::feed::{Catalogue, Feed, FeedId, FeedSpec, Role, added};
 use crate::geo::{GeoTable, Updates};
-use crate::ledger::{Ledger, LedgerOptions, MemoryStore, Store, newest_good};
+use crate::ledger::{FolderLock, Ledger, LedgerOptions, MemoryStore, Store, newest_good};
 use crate::overlay::Overlay;
-use crate::score;
+use crate::score::{self, Scorer};
 use crate::signals::Signals;
 use crate::snapshot::{Input, ReadCounts, Snapshot, SnapshotFeed, compile};
 use crate::view::Answers;
@@ -49,6 +49,7 @@ pub struct EngineBuilder {
     feeds: Vec<Feed>,
     catalogues: Vec<PathBuf>,
     clock: Option<Arc<dyn Clock>>,
+    lock: Option<FolderLock>,
 }
 
 impl EngineBuilder {
@@ -141,6 +142,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Hands over the folder's lock, by who has it.
+    #[must_use]
+    pub(super) fn locked(mut self, lock: FolderLock) -> Self {
+        self.lock = Some(lock);
+        self
+    }
+
     /// Opens the folder, becomes its owner, and starts to answer from its newest snapshot.
     ///
     /// Errors: [`Error::Config`], [`Error::Locked`] where another process owns the folder, and what
@@ -158,9 +166,7 @@ impl EngineBuilder {
         config.validate()?;
         let dir = (!self.in_memory).then(|| self.data.unwrap_or_else(|| config.data.clone()));
         let mut feeds = configured_feeds(&config, &self.catalogues, self.feeds, dir.as_deref())?;
-        let scorer = score::by_name(config.scoring.scorer.name()).ok_or_else(|| {
-            Error::config(format!("no scorer {:?} in this build", config.scoring.scorer.name()))
-        })?;
+        let scorer = configured_scorer(&config)?;
         let clock: Arc<dyn Clock> = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
 
         if let Some(dir) = &dir {
@@ -171,7 +177,13 @@ impl EngineBuilder {
         }
         let ledger = match &dir {
             Some(dir) if self.only_looks => Holding::Memory(known_to_checkpoint(dir)?),
-            Some(dir) => Holding::Folder(Box::new(Ledger::open(dir, &LedgerOptions::default())?)),
+            Some(dir) => {
+                let options = LedgerOptions::default();
+                Holding::Folder(Box::new(match self.lock {
+                    Some(lock) => Ledger::open_locked(dir, lock, &options)?,
+                    None => Ledger::open(dir, &options)?,
+                }))
+            }
             None => Holding::Memory(MemoryStore::new()),
         };
 
@@ -198,27 +210,7 @@ impl EngineBuilder {
         }
         lists.extend(named_lists(&config, ledger.store())?);
 
-        let empty = compile(Input {
-            feeds: Vec::new(),
-            ids: &[],
-            builtin: Vec::new(),
-            store: &MemoryStore::new(),
-            geo: &GeoTable::default(),
-            databases: Vec::new(),
-            scorer,
-            now: seconds(clock.now()),
-            window: span(config.history.window),
-            retention: span(config.history.retention),
-            stale_after: u32::MAX,
-            prior: config.scoring.prior,
-            thresholds: (&config.scoring).into(),
-            index: config.snapshot.index,
-            memory_budget: config.snapshot.memory_budget,
-            sequence: 0,
-            inputs: String::new(),
-            edge: None,
-        })?;
-        let empty = Snapshot::from_bytes(empty.bytes)?;
+        let empty = empty_snapshot(&config, scorer, &*clock)?;
         let answers = Arc::new(Answers::new(dir.as_deref(), empty, Arc::clone(&clock)));
         match &dir {
             Some(dir) => {
@@ -260,6 +252,42 @@ impl EngineBuilder {
             read_counts: Mutex::new(read_counts),
         })
     }
+}
+
+/// The scorer that a configuration names.
+pub(super) fn configured_scorer(config: &Config) -> Result<&'static dyn Scorer> {
+    score::by_name(config.scoring.scorer.name()).ok_or_else(|| {
+        Error::config(format!("no scorer {:?} in this build", config.scoring.scorer.name()))
+    })
+}
+
+/// What answers while nothing is known.
+pub(super) fn empty_snapshot(
+    config: &Config,
+    scorer: &'static dyn Scorer,
+    clock: &dyn Clock,
+) -> Result<Snapshot> {
+    let empty = compile(Input {
+        feeds: Vec::new(),
+        ids: &[],
+        builtin: Vec::new(),
+        store: &MemoryStore::new(),
+        geo: &GeoTable::default(),
+        databases: Vec::new(),
+        scorer,
+        now: seconds(clock.now()),
+        window: span(config.history.window),
+        retention: span(config.history.retention),
+        stale_after: u32::MAX,
+        prior: config.scoring.prior,
+        thresholds: (&config.scoring).into(),
+        index: config.snapshot.index,
+        memory_budget: config.snapshot.memory_budget,
+        sequence: 0,
+        inputs: String::new(),
+        edge: None,
+    })?;
+    Snapshot::from_bytes(empty.bytes)
 }
 
 /// Whether a feed needs a place for what it was before.

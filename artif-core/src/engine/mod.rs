@@ -4,6 +4,7 @@ mod admission;
 mod autonomous;
 mod builder;
 mod follow;
+mod member;
 mod metrics;
 #[cfg(feature = "misp")]
 mod misp;
@@ -37,6 +38,7 @@ pub use admission::Changes;
 pub use builder::EngineBuilder;
 #[cfg(feature = "cli")]
 pub(crate) use builder::folder_feeds;
+pub use member::Member;
 #[cfg(feature = "misp")]
 pub use misp::ExchangeOptions;
 pub use options::{Progress, RefreshEvent, RefreshOptions};

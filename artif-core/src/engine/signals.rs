@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Engine, Reader};
+use super::{Engine, Member, Reader};
 use crate::error::Result;
 use crate::signals::Signal;
 
@@ -168,5 +168,91 @@ impl Reader {
     /// ```
     pub fn forget_signals(&self, ip: IpAddr) -> Result<bool> {
         self.answers.forget_signals(ip)
+    }
+}
+
+impl Member {
+    /// Adds a report of the application about an address, as [`Engine::signal`] does, whether this
+    /// process is the owner or not.
+    ///
+    /// Errors: those of [`Engine::signal`].
+    ///
+    /// ```
+    /// # use artif_core::{Config, Member, ReputationEngine};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let mut config = Config::from_toml("[signals.abuse]\ndanger = 3\n").unwrap();
+    /// # config.data = dir.path().join("data");
+    /// # let member = Member::join(config).unwrap();
+    /// # while !member.is_owner() {
+    /// #     std::thread::yield_now();
+    /// # }
+    /// # member.reload().unwrap();
+    /// let ip = "93.184.216.34".parse().unwrap();
+    /// assert!(member.signal(ip, "abuse").unwrap());
+    /// assert!(member.check(ip).is_moved());
+    /// ```
+    pub fn signal(&self, ip: IpAddr, name: &str) -> Result<bool> {
+        self.signal_count(ip, name, 1)
+    }
+
+    /// Adds `count` reports at once, at least 1.
+    ///
+    /// Errors: those of [`Engine::signal`].
+    ///
+    /// ```
+    /// # use artif_core::{Config, Member, ReputationEngine};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let mut config = Config::from_toml("[signals.abuse]\ndanger = 3\n").unwrap();
+    /// # config.data = dir.path().join("data");
+    /// # let member = Member::join(config).unwrap();
+    /// # while !member.is_owner() {
+    /// #     std::thread::yield_now();
+    /// # }
+    /// # member.reload().unwrap();
+    /// let ip = "93.184.216.34".parse().unwrap();
+    /// assert!(member.signal_count(ip, "abuse", 3).unwrap());
+    /// ```
+    pub fn signal_count(&self, ip: IpAddr, name: &str, count: u32) -> Result<bool> {
+        self.answers().report(ip, name, count)
+    }
+
+    /// What the application reported of an address, by kind, in this process or another one.
+    ///
+    /// ```
+    /// # use artif_core::{Config, Member, ReputationEngine};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let mut config = Config::from_toml("[signals.abuse]\ndanger = 3\n").unwrap();
+    /// # config.data = dir.path().join("data");
+    /// # let member = Member::join(config).unwrap();
+    /// # while !member.is_owner() {
+    /// #     std::thread::yield_now();
+    /// # }
+    /// # member.reload().unwrap();
+    /// let ip = "93.184.216.34".parse().unwrap();
+    /// assert!(member.signals(ip).is_empty());
+    /// ```
+    pub fn signals(&self, ip: IpAddr) -> Vec<Signal> {
+        self.answers().signals(ip)
+    }
+
+    /// Forgets all that the application reported of an address; says whether there was anything.
+    ///
+    /// Errors: those of [`Engine::signal`].
+    ///
+    /// ```
+    /// # use artif_core::{Config, Member, ReputationEngine};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let mut config = Config::from_toml("[signals.abuse]\ndanger = 3\n").unwrap();
+    /// # config.data = dir.path().join("data");
+    /// # let member = Member::join(config).unwrap();
+    /// # while !member.is_owner() {
+    /// #     std::thread::yield_now();
+    /// # }
+    /// # member.reload().unwrap();
+    /// let ip = "93.184.216.34".parse().unwrap();
+    /// assert!(!member.forget_signals(ip).unwrap(), "nothing was reported");
+    /// ```
+    pub fn forget_signals(&self, ip: IpAddr) -> Result<bool> {
+        self.answers().forget_signals(ip)
     }
 }

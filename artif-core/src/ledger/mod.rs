@@ -21,6 +21,7 @@ mod store;
 pub use checkpoint::{newest_good, write_checkpoint};
 #[cfg(any(feature = "cli", feature = "misp"))]
 pub(crate) use files::create_folder;
+pub(crate) use lock::FolderLock;
 pub use memory::MemoryStore;
 pub use override_log::OverrideLog;
 pub use owner::{Ledger, LedgerOptions};

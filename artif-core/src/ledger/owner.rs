@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::checkpoint;
 use super::lock::FolderLock;
 use super::override_log::OverrideLog;
 use super::store::{Override, OverrideChange, Store};
-use super::{checkpoint, files};
 use crate::error::Result;
 use crate::net::Prefix;
 
@@ -116,8 +116,16 @@ impl Ledger {
     /// assert!(Ledger::open(dir.path(), &LedgerOptions::default()).is_err());
     /// ```
     pub fn open(dir: &Path, options: &LedgerOptions) -> Result<Self> {
-        files::create_folder(dir)?;
-        let (store, lock) = open_store(dir, options)?;
+        Self::open_locked(dir, FolderLock::acquire(dir)?, options)
+    }
+
+    /// Like [`Self::open`], by who has the folder's lock.
+    pub(crate) fn open_locked(
+        dir: &Path,
+        lock: FolderLock,
+        options: &LedgerOptions,
+    ) -> Result<Self> {
+        let (store, lock) = open_store(dir, lock, options)?;
         let log = OverrideLog::open(dir)?;
         let ledger = Self { dir: dir.to_owned(), store, log, _lock: lock };
         ledger.absorb_pending()?;
@@ -228,15 +236,14 @@ impl Ledger {
 type Opened = (Box<dyn Store>, Option<FolderLock>);
 
 #[cfg(feature = "sled")]
-fn open_store(dir: &Path, options: &LedgerOptions) -> Result<Opened> {
-    Ok((Box::new(super::SledStore::open(dir, options)?), None))
+fn open_store(dir: &Path, lock: FolderLock, options: &LedgerOptions) -> Result<Opened> {
+    Ok((Box::new(super::SledStore::open_locked(dir, lock, options)?), None))
 }
 
 #[cfg(not(feature = "sled"))]
-fn open_store(dir: &Path, _: &LedgerOptions) -> Result<Opened> {
+fn open_store(dir: &Path, lock: FolderLock, _: &LedgerOptions) -> Result<Opened> {
     use super::MemoryStore;
 
-    let lock = FolderLock::acquire(dir)?;
     let highest = checkpoint::list(dir)?.first().map(|(number, _)| *number);
     let store = match checkpoint::newest_whole(dir, 0)? {
         Some((path, _)) => {

@@ -17,7 +17,7 @@ from artif._model import Evidence, Explanation, Json, PastReputation, RefreshRep
 Address = str | bytes | int | IPv4Address | IPv6Address
 Progress = Callable[[Json], object]
 
-_open: weakref.WeakSet[Reader] = weakref.WeakSet()
+_open: weakref.WeakSet[Reader | Member] = weakref.WeakSet()
 
 
 class _Questions:
@@ -46,6 +46,19 @@ class Reader(_Questions, _artif.Reader):
     __doc__ = _artif.Reader.__doc__
 
     def __init__(self, data: str | os.PathLike[str]) -> None:
+        _open.add(self)
+
+
+class Member(_Questions, _artif.Member):
+    __doc__ = _artif.Member.__doc__
+
+    def __init__(
+        self,
+        config: str | os.PathLike[str] | None = None,
+        *,
+        data: str | os.PathLike[str] | None = None,
+        **settings: Any,
+    ) -> None:
         _open.add(self)
 
 
@@ -88,6 +101,17 @@ class Engine(_Questions, _artif.Engine):
             await asyncio.wait([running])
             running.exception()
             raise
+
+    def spawn_refresh(
+        self, on_event: Callable[[str, Any], object] | None = None
+    ) -> _artif.Refresher:
+        """Keep everything current from a thread of its own: each feed when it is due.
+
+        `on_event` is called with what happens, from that thread: ("waiting", until when),
+        ("refreshed", report), ("geo", report) or ("failed", error text). Stop it before the engine
+        is closed, and before a fork.
+        """
+        return self._spawn_refresh(on_event)
 
     def accept_feed(self, id: str) -> RefreshReport:  # noqa: A002
         """Take the content that the guard refused of a feed, after a look at it."""
@@ -137,6 +161,13 @@ def _aware(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
+def _before_fork() -> None:
+    # A child that inherits the folder's lock would keep it for as long as it lives.
+    for reader in list(_open):
+        if isinstance(reader, Member):
+            reader.resign()
+
+
 def _after_fork() -> None:
     for reader in list(_open):
         reader._after_fork()
@@ -144,4 +175,4 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     # Threads stay in the parent: without this a child would answer from an old snapshot for ever.
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork)

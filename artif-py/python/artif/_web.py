@@ -6,11 +6,11 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from artif._artif import Gatekeeper, Reputation, Ruling
-from artif._engine import Engine, Reader
+from artif._engine import Engine, Member, Reader
 from artif.errors import ArtifError
 
 log = logging.getLogger("artif.requests")
@@ -22,21 +22,32 @@ RETRY_SECONDS = 1.0
 class Gate:
     """Rules on requests for one application.
 
-    `data` is the folder of an engine that some process refreshes (`artif refresh` by cron, or an
-    `artif.Engine` of yours); each worker opens it by itself when the first request arrives. Until
-    there is a snapshot no client is known, and the option `unknown` decides. `engine` is an
-    `artif.Engine` or `artif.Reader` to use in its place.
+    `config` is the path of an `artif.toml`, or its keys as a dict: the workers then are members
+    (`artif.Member`) of which one refreshes by itself. Options given here count over its section
+    `[middleware]`. `data` is a folder that something else refreshes (`artif watch`, or `artif
+    refresh` by cron), which workers only read; together with `config` it is the folder to use in
+    place of the configuration's. `engine` is an `artif.Engine`, `artif.Member` or `artif.Reader`
+    in place of both.
+
+    Each worker opens it by itself when the first request arrives, so that servers may fork before.
+    Until there is a snapshot no client is known, and the option `unknown` decides.
     """
 
     def __init__(
         self,
         *,
+        config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
         data: str | os.PathLike[str] | None = None,
-        engine: Engine | Reader | None = None,
+        engine: Engine | Member | Reader | None = None,
         **options: Any,
     ) -> None:
-        if (data is None) == (engine is None):
-            raise TypeError("artif middleware needs either data=FOLDER or engine=ENGINE")
+        if (config is None and data is None) == (engine is None):
+            raise TypeError(
+                "artif middleware needs config=FILE, data=FOLDER, or else engine=ENGINE"
+            )
+        if config is not None:
+            engine = _member(config, data)
+            options = {**engine.middleware, **options}
         self.gatekeeper = Gatekeeper(**options)
         self.header = self.gatekeeper.header
         self._data = data
@@ -44,8 +55,13 @@ class Gate:
         self._lock = threading.Lock()
         self._next_try = 0.0
 
-    def engine(self) -> Engine | Reader | None:
-        """Return what answers, None while there is no snapshot."""
+    @property
+    def is_member(self) -> bool:
+        """Whether this process may come to refresh by itself."""
+        return isinstance(self._engine, Member)
+
+    def engine(self) -> Engine | Member | Reader | None:
+        """Return what answers; None where a folder that is only read has no snapshot yet."""
         return self._engine or self._try_open()
 
     def _try_open(self) -> Reader | None:
@@ -82,7 +98,21 @@ class Gate:
         """Return the answer for a client without ruling on it."""
         client = self.gatekeeper.client(peer, values)
         engine = self.engine()
-        return None if client is None or engine is None else engine.check(client)
+        if client is None or engine is None:
+            return None
+        if isinstance(engine, Member) and not engine.has_snapshot:
+            return None
+        return engine.check(client)
+
+
+def _member(
+    config: str | os.PathLike[str] | Mapping[str, Any], data: str | os.PathLike[str] | None
+) -> Member:
+    if isinstance(config, Mapping):
+        settings = dict(config)
+        folder = data if data is not None else settings.get("data")
+        return Member(data=folder, **{k: v for k, v in settings.items() if k != "data"})
+    return Member(config, data=data)
 
 
 def body(ruling: Ruling) -> str:

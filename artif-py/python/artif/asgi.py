@@ -1,7 +1,7 @@
 """Reputation for ASGI applications: Starlette, FastAPI, Litestar, or none of them.
 
 app = FastAPI()
-app.add_middleware(artif.asgi.ReputationMiddleware, data="/var/lib/artif", mode="enforce")
+app.add_middleware(artif.asgi.ReputationMiddleware, config="artif.toml", mode="enforce")
 
 @app.get("/")
 def home(request: Request):
@@ -11,10 +11,10 @@ def home(request: Request):
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from artif._engine import Engine, Reader
+from artif._engine import Engine, Member, Reader
 from artif._web import Gate, body
 
 __all__ = ["ReputationMiddleware"]
@@ -40,12 +40,13 @@ class ReputationMiddleware:
         self,
         app: App,
         *,
+        config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
         data: str | os.PathLike[str] | None = None,
-        engine: Engine | Reader | None = None,
+        engine: Engine | Member | Reader | None = None,
         **options: Any,
     ) -> None:
         self.app = app
-        self.gate = Gate(data=data, engine=engine, **options)
+        self.gate = Gate(config=config, data=data, engine=engine, **options)
         self._header = None if self.gate.header is None else self.gate.header.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

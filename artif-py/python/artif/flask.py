@@ -1,6 +1,6 @@
 """Reputation for Flask.
 
-artif = Artif(app, data="/var/lib/artif", mode="enforce", trusted_hops=1)
+artif = Artif(app, config="artif.toml", mode="enforce", trusted_hops=1)
 
 @app.get("/")
 def home():
@@ -15,12 +15,12 @@ def health():
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from flask import Blueprint, Flask, Response, current_app, g, request
 
-from artif._engine import Engine, Reader
+from artif._engine import Engine, Member, Reader
 from artif._web import Gate, body, wsgi_key
 
 __all__ = ["Artif"]
@@ -42,11 +42,17 @@ class Artif:
         self,
         app: Flask | None = None,
         *,
+        config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
         data: str | os.PathLike[str] | None = None,
-        engine: Engine | Reader | None = None,
+        engine: Engine | Member | Reader | None = None,
         **options: Any,
     ) -> None:
-        self._options: dict[str, Any] = {"data": data, "engine": engine, **options}
+        self._options: dict[str, Any] = {
+            "config": config,
+            "data": data,
+            "engine": engine,
+            **options,
+        }
         self._blueprints: set[str] = set()
         self._refused: Callable[[Any], Any] | None = None
         if app is not None:

@@ -14,10 +14,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from artif._engine import Engine, Reader
+from artif._engine import Engine, Member, Reader
 from artif._web import Gate, body, wsgi_key
 
 if TYPE_CHECKING:
@@ -30,19 +30,24 @@ class ReputationMiddleware:
     """Rules on each request before the application sees it.
 
     `environ["artif.reputation"]` is the client's `artif.Reputation`, None where the client is not
-    known; `environ["artif.ruling"]` the `artif.Ruling`. Options are those of `[middleware]`.
+    known; `environ["artif.ruling"]` the `artif.Ruling`.
+
+    `config` is an `artif.toml`, or its keys as a dict: then one of the server's workers refreshes,
+    and all follow (`artif.Member`). `data` is a folder that something else refreshes, to be read
+    only. Options are those of `[middleware]`, and count over that section of `config`.
     """
 
     def __init__(
         self,
         app: WSGIApplication,
         *,
+        config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
         data: str | os.PathLike[str] | None = None,
-        engine: Engine | Reader | None = None,
+        engine: Engine | Member | Reader | None = None,
         **options: Any,
     ) -> None:
         self.app = app
-        self.gate = Gate(data=data, engine=engine, **options)
+        self.gate = Gate(config=config, data=data, engine=engine, **options)
         self._key = wsgi_key(self.gate.header)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use self::handle::{Handle, Op, Pair};
@@ -79,6 +79,24 @@ impl fmt::Debug for SledStore {
     }
 }
 
+/// The process that opened the first store: sled's threads are its own, and one for all stores.
+static HOME: AtomicU32 = AtomicU32::new(0);
+
+/// In a child forked from a process with a store, sled waits for ever for threads that stayed there.
+fn refuse_in_a_fork() -> Result<()> {
+    let here = std::process::id();
+    match HOME.compare_exchange(0, here, Ordering::AcqRel, Ordering::Acquire) {
+        Err(home) if home != here => Err(Error::Invalid {
+            what: "ledger",
+            reason: format!(
+                "process {home} had one open when it forked this process, which therefore can only \
+                 read: own the folder in a process that was forked before, or started anew"
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
 impl SledStore {
     /// Opens the store of the data folder `dir` and creates what is missing.
     ///
@@ -94,7 +112,16 @@ impl SledStore {
     /// ```
     pub fn open(dir: &Path, options: &LedgerOptions) -> Result<Self> {
         files::create_folder(dir)?;
-        let lock = FolderLock::acquire(dir)?;
+        Self::open_locked(dir, FolderLock::acquire(dir)?, options)
+    }
+
+    /// Like [`Self::open`], by who has the folder's lock.
+    pub(crate) fn open_locked(
+        dir: &Path,
+        lock: FolderLock,
+        options: &LedgerOptions,
+    ) -> Result<Self> {
+        refuse_in_a_fork()?;
         let (handle, state, recovery) = rebuild::open(dir, options)?;
         Ok(Self {
             dir: dir.to_owned(),

@@ -2,9 +2,10 @@
 
     INSTALLED_APPS = [..., "artif.django"]
     MIDDLEWARE = ["artif.django.ReputationMiddleware", ...]
-    ARTIF = {"data": "/var/lib/artif", "mode": "enforce", "trusted_hops": 1}
+    ARTIF = {"config": "/etc/artif.toml", "mode": "enforce", "trusted_hops": 1}
 
-`ARTIF` has the keys of the section `[middleware]`, and `data` or `engine`. As an installed app it
+`ARTIF` has the keys of the section `[middleware]`, and `config`, `data` or `engine`: see
+`artif.wsgi.ReputationMiddleware`. As an installed app it
 brings system checks, the command `manage.py artif`, and the template `artif/blocked.html`, which
 a project can replace.
 """

@@ -33,7 +33,7 @@ def check_settings(**_: object) -> list[CheckMessage]:
     if "artif.django.ReputationMiddleware" not in settings.MIDDLEWARE:
         hint = 'add "artif.django.ReputationMiddleware" to MIDDLEWARE, as its first'
         found.append(Warning("requests are not looked at", hint=hint, id="artif.W001"))
-    if made.engine() is None:
+    if not made.is_member and made.engine() is None:
         hint = "run `manage.py artif refresh` or `artif refresh` for this folder"
         found.append(Warning("there is no snapshot to answer from yet", hint, id="artif.W002"))
     return found

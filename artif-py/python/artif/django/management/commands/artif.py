@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import REMAINDER
+from os import PathLike
 from typing import Any
 
 from django.conf import settings
@@ -24,8 +25,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **_: Any) -> None:
         """Run it."""
-        data = getattr(settings, "ARTIF", {}).get("data")
-        options = [] if data is None else ["--data", str(data)]
+        given = getattr(settings, "ARTIF", {})
+        options = []
+        if isinstance(given.get("config"), (str, PathLike)):
+            options += ["--config", str(given["config"])]
+        if given.get("data") is not None:
+            options += ["--data", str(given["data"])]
         code = cli(["artif", *options, *(arg for arg in args if arg != "--")])
         if code:
             sys.exit(code)
