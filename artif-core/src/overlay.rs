@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::error::{Error, Result};
 use crate::ledger::Override;
 use crate::net::{Prefix, canonical_address};
-use crate::snapshot::write_atomically;
+use crate::snapshot::{remove_unfinished, write_atomically};
 
 const FILE: &str = "OVERRIDES";
 const HEADER: &str = "artif-overrides 1";
@@ -99,6 +99,11 @@ impl Overlay {
         }
         let content: Content = serde_json::from_slice(body).map_err(|e| damaged(e.to_string()))?;
         Ok(Self::new(content.overrides))
+    }
+
+    /// Removes what processes left that died while they replaced it. Under the override log's lock.
+    pub(crate) fn remove_unfinished(dir: &Path) {
+        remove_unfinished(dir, &[FILE]);
     }
 
     /// Replaces the folder's overlay by this one.

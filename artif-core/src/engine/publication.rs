@@ -195,7 +195,9 @@ pub(super) fn recompile_at(shared: &Shared, now: Seconds) -> Seconds {
 
 /// Whether the published snapshot still says what a new one would.
 fn is_current(shared: &Shared, inputs: &str, now: Seconds) -> bool {
-    shared.answers.load().snapshot.meta().inputs == inputs && now < recompile_at(shared, now)
+    let view = shared.answers.load();
+    let says_the_same = view.snapshot.meta().inputs == inputs && !view.snapshot.is_damaged();
+    says_the_same && now < recompile_at(shared, now)
 }
 
 /// The enabled feeds that were ever loaded, and until when they count.

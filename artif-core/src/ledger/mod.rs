@@ -5,7 +5,7 @@ mod block;
 mod bytes;
 mod checkpoint;
 mod digest;
-mod files;
+pub(crate) mod files;
 mod lock;
 mod memory;
 mod merge;

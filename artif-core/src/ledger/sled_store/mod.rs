@@ -16,14 +16,14 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use self::handle::{Handle, Op, Pair};
 use self::scan::{State, damaged};
 use self::values::FeedState;
 use super::block::{self, Block};
 use super::checkpoint::{self, Header, Writer};
-use super::lock::FolderLock;
+use super::lock::{FolderLock, check_process};
 use super::owner::LedgerOptions;
 use super::store::{
     ActiveListing, Commit, EndedListing, FeedHead, Generation, Override, OverrideChange, Recovery,
@@ -47,7 +47,7 @@ const LISTING_BYTES: u64 = 32;
 /// Opening reads and checks everything. A store that does not open, panics, hangs, fails a
 /// checksum, or is older than a checkpoint is moved aside and rebuilt from the newest good
 /// checkpoint and the override log; the same happens at the next call after an error at run time.
-/// A process must open it after a fork, never before. With `panic = "abort"` sled's panics end the
+/// A process must open it after a fork, never before: a child is refused whose parent had one open. With `panic = "abort"` sled's panics end the
 /// process; the next opening mends what they left.
 ///
 /// ```
@@ -63,7 +63,17 @@ pub struct SledStore {
     inner: RwLock<Inner>,
     /// Set by an error: sled's are sticky, and what is in memory may not be what is on disk.
     broken: AtomicBool,
-    _lock: FolderLock,
+    lock: FolderLock,
+}
+
+/// In a child forked meanwhile, closing sled would wait for threads that are not there.
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        if self.lock.check_process().is_err() {
+            let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(inner.handle.take());
+        }
+    }
 }
 
 struct Inner {
@@ -93,19 +103,23 @@ impl SledStore {
     /// assert_eq!(error.code(), "ARTIF_LOCKED");
     /// ```
     pub fn open(dir: &Path, options: &LedgerOptions) -> Result<Self> {
+        /// sled's threads are shared by all that it opens, and gone in a child that is forked: there
+        /// it would wait for them for ever.
+        static FIRST: OnceLock<u32> = OnceLock::new();
         files::create_folder(dir)?;
         let lock = FolderLock::acquire(dir)?;
+        check_process(*FIRST.get_or_init(std::process::id))?;
         let (handle, state, recovery) = rebuild::open(dir, options)?;
         Ok(Self {
             dir: dir.to_owned(),
             options: options.clone(),
             inner: RwLock::new(Inner { handle: Some(handle), state, recovery }),
             broken: AtomicBool::new(false),
-            _lock: lock,
+            lock,
         })
     }
 
-    fn lock(&self) -> RwLockReadGuard<'_, Inner> {
+    fn shared(&self) -> RwLockReadGuard<'_, Inner> {
         self.inner.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -118,16 +132,19 @@ impl SledStore {
 
     /// Reads from sled; nothing is changed meanwhile.
     fn reading<T>(&self, read: impl FnOnce(&Handle, &State) -> Result<T>) -> Result<T> {
+        // sled's threads are the parent's: in a child, calls that wait for them never end.
+        self.lock.check_process()?;
         if self.broken.load(Ordering::Acquire) {
             self.mend(&mut self.lock_alone())?;
         }
-        let inner = self.lock();
+        let inner = self.shared();
         let handle = inner.handle.as_ref().ok_or_else(|| self.closed())?;
         self.noticing(read(handle, &inner.state))
     }
 
     /// Changes sled and what is in memory.
     fn changing<T>(&self, change: impl FnOnce(&Handle, &mut State) -> Result<T>) -> Result<T> {
+        self.lock.check_process()?;
         let mut inner = self.lock_alone();
         self.mend(&mut inner)?;
         let Inner { handle, state, .. } = &mut *inner;
@@ -347,7 +364,7 @@ impl Store for SledStore {
     }
 
     fn absorbed(&self) -> u64 {
-        self.lock().state.absorbed
+        self.shared().state.absorbed
     }
 
     fn absorb(&self, changes: &[(u64, OverrideChange)]) -> Result<()> {
@@ -355,11 +372,11 @@ impl Store for SledStore {
     }
 
     fn sequence(&self) -> u64 {
-        self.lock().state.sequence
+        self.shared().state.sequence
     }
 
     fn digest(&self) -> u128 {
-        self.lock().state.digest
+        self.shared().state.digest
     }
 
     fn sync(&self) -> Result<()> {
@@ -381,7 +398,7 @@ impl Store for SledStore {
     }
 
     fn status(&self) -> Result<StoreStatus> {
-        let inner = self.lock();
+        let inner = self.shared();
         let feeds = inner.state.feeds.values();
         Ok(StoreStatus {
             kind: "sled",
