@@ -7,6 +7,8 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
+    clippy::format_collect,
+    clippy::format_push_string,
     reason = "tests"
 )]
 
@@ -350,7 +352,7 @@ fn a_clock_that_steps_back_a_day_changes_no_listing() {
         let answer = engine.check(ip(host));
         (answer.is_active(), answer.is_historical())
     };
-    list(dir.path(), "93.184.216.34\n93.184.216.35\n");
+    list(dir.path(), "93.184.216.34\n93.184.216.35\n93.184.216.36\n");
     refresh(&engine);
     list(dir.path(), "93.184.216.34\n93.184.216.36\n");
     clock.set(time("2026-03-10T12:30:00Z"));

@@ -327,7 +327,7 @@ fn look_at_ledger(ledger: &Ledger, heard: &Heard, found: &mut Found) -> BTreeSet
     }
     for entry in &kept {
         let known = |number: &u64| overridden(*number) == *entry;
-        if !heard.overrides.iter().chain(&heard.open).any(|number| known(number)) {
+        if !heard.overrides.iter().chain(&heard.open).any(known) {
             found.torn.push(format!("the ledger: {entry} came back"));
         }
     }

@@ -12,7 +12,7 @@ use super::refresh::Work;
 use super::{counts_until, feeds_now};
 use crate::category::{CategorySet, ThreatLevel};
 use crate::clock::{Seconds, seconds, span};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, one_line};
 use crate::feed::{Feed, Role};
 use crate::geo::GeoSources;
 use crate::ledger::FeedHead;
@@ -127,7 +127,7 @@ fn describe_warninglists(shared: &Shared, feeds: &mut Vec<SnapshotFeed>) -> Resu
         let mut facts = warninglist::classify(warninglist::list_name(&list.id), config);
         let said = known.iter().find(|(id, _)| id.as_str() == list.id).map(|(_, said)| said);
         if let Some(said) = said {
-            list.name.clone_from(&said.name);
+            list.name = one_line(&said.name).into_owned();
             facts.version.clone_from(&said.version);
         }
         list.warninglist = Some(facts);
