@@ -296,6 +296,15 @@ pub(crate) fn excerpt(text: &str) -> String {
     out
 }
 
+/// Text that came from outside, whole, control characters replaced.
+pub(crate) fn one_line(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.chars().any(char::is_control) {
+        text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    } else {
+        text.into()
+    }
+}
+
 fn location(path: Option<&Path>, line: Option<usize>) -> String {
     match (path, line) {
         (Some(path), Some(line)) => format!("{}:{line}", path.display()),

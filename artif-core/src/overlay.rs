@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::ledger::Override;
 use crate::net::{Prefix, canonical_address};
 use crate::sealed;
+use crate::snapshot::remove_unfinished;
 
 const FILE: &str = "OVERRIDES";
 const HEADER: &str = "artif-overrides 1";
@@ -80,6 +81,11 @@ impl Overlay {
     pub(crate) fn load(dir: &Path) -> Result<Self> {
         let content: Option<Content> = sealed::read(&Self::path(dir), HEADER)?;
         Ok(content.map(|content| Self::new(content.overrides)).unwrap_or_default())
+    }
+
+    /// Removes what processes left that died while they replaced it. Under the override log's lock.
+    pub(crate) fn remove_unfinished(dir: &Path) {
+        remove_unfinished(dir, &[FILE]);
     }
 
     /// Replaces the folder's overlay by this one.

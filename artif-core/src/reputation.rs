@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 
 use crate::category::CategorySet;
 use crate::clock::datetime;
+use crate::error::one_line;
 use crate::feed::Role;
 use crate::geo::Country;
 use crate::ledger::{Override, OverrideAction};
@@ -288,6 +289,7 @@ impl<H: Held> Reputation<H> {
         if let Some(entry) = self.override_entry() {
             let action = if entry.action == OverrideAction::Allow { "Allowed" } else { "Blocked" };
             let reason = if entry.reason.is_empty() { "no reason given" } else { &entry.reason };
+            let reason = one_line(reason);
             return format!("{action} by an operator ({}): {reason}", entry.prefix);
         }
         if let Some(block) = self.special_purpose() {

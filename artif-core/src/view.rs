@@ -150,15 +150,17 @@ pub(crate) struct Answers {
 /// Signs by which a replaced file is known.
 #[derive(Debug, Default, PartialEq, Eq, Clone)]
 struct Seen {
-    snapshot: Option<PathBuf>,
-    overlay: Option<(SystemTime, u64, u64)>,
-    signals: Option<(SystemTime, u64, u64)>,
+    /// A folder that was made anew may have other snapshots under the same names.
+    snapshot: Option<(PathBuf, Option<Sign>)>,
+    overlay: Option<Sign>,
+    signals: Option<Sign>,
 }
+
+type Sign = (SystemTime, u64, u64);
 
 impl Answers {
     pub(crate) fn new(dir: Option<&Path>, snapshot: Snapshot, clock: Arc<dyn Clock>) -> Self {
-        let snapshot_path = snapshot.path().map(Path::to_owned);
-        let seen = Seen { snapshot: snapshot_path, ..Seen::default() };
+        let seen = Seen { snapshot: snapshot.path().map(signed), ..Seen::default() };
         let overlay = Arc::default();
         let view = View { snapshot: Arc::new(snapshot), overlay, signals: None, clock };
         Self {
@@ -214,7 +216,11 @@ impl Answers {
         let mut changed = false;
         let mut trouble = None;
         let overlay = std::fs::metadata(Overlay::path(dir)).ok().as_ref().map(sign);
-        if overlay != seen.overlay {
+        if overlay.is_none() && seen.overlay.is_some() {
+            // It is replaced, never removed: what it said holds until the owner mends it.
+            let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
+            trouble = Some(Error::io("reading", Overlay::path(dir), gone));
+        } else if overlay != seen.overlay {
             match Overlay::load(dir) {
                 Ok(loaded) => {
                     self.exchange_overlay(loaded);
@@ -236,18 +242,23 @@ impl Answers {
             }
         }
         match current(dir) {
-            Ok(path) if path != seen.snapshot => match path.as_deref().map(opened) {
-                Some(Ok(snapshot)) => {
-                    self.exchange_snapshot(snapshot);
-                    seen.snapshot = path;
-                    changed = true;
+            Ok(path) => {
+                let found = path.as_deref().map(signed);
+                match path.filter(|_| found != seen.snapshot).as_deref().map(opened) {
+                    Some(Ok(snapshot)) => {
+                        self.exchange_snapshot(snapshot);
+                        seen.snapshot = found;
+                        changed = true;
+                    }
+                    // The owner may have replaced and removed it since CURRENT was read: next time.
+                    Some(Err(error)) => trouble = Some(error),
+                    // It vanished; what is mapped goes on answering.
+                    None if found != seen.snapshot => {
+                        trouble = Some(Error::NoSnapshot { dir: dir.to_owned() });
+                    }
+                    None => {}
                 }
-                // The owner may have replaced and removed it since CURRENT was read: next time.
-                Some(Err(error)) => trouble = Some(error),
-                // It vanished; what is mapped goes on answering.
-                None => trouble = Some(Error::NoSnapshot { dir: dir.to_owned() }),
-            },
-            Ok(_) => {}
+            }
             Err(error) => trouble = Some(error),
         }
         trouble.map_or(Ok(changed), Err)
@@ -312,7 +323,11 @@ fn opened(path: &Path) -> Result<Snapshot> {
     Ok(snapshot)
 }
 
-fn sign(metadata: &Metadata) -> (SystemTime, u64, u64) {
+fn signed(path: &Path) -> (PathBuf, Option<Sign>) {
+    (path.to_owned(), std::fs::metadata(path).ok().as_ref().map(sign))
+}
+
+fn sign(metadata: &Metadata) -> Sign {
     #[cfg(unix)]
     let inode = std::os::unix::fs::MetadataExt::ino(metadata);
     #[cfg(not(unix))]

@@ -1,7 +1,5 @@
 //! Figures, times and outside text as people read them.
 
-use std::borrow::Cow;
-
 use chrono::{DateTime, Utc};
 
 /// `1234567` as `1,234,567`.
@@ -48,13 +46,7 @@ pub(super) fn moment_or_dash(at: Option<DateTime<Utc>>) -> String {
 }
 
 /// Outside text without control characters, which could move the cursor or forge a line.
-pub(super) fn printable(text: &str) -> Cow<'_, str> {
-    if text.chars().any(char::is_control) {
-        text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-    } else {
-        Cow::Borrowed(text)
-    }
-}
+pub(super) use crate::error::one_line as printable;
 
 /// The same, where the text is meant to have several lines.
 pub(super) fn printable_lines(text: &str) -> String {

@@ -66,6 +66,7 @@ pub(super) const KEYS: &[(&str, &str, Kind)] = &[
     ("guard", "max_v4_ranges", Kind::Integer),
     ("guard", "max_growth", Kind::Number),
     ("guard", "max_growth_from", Kind::Integer),
+    ("guard", "max_index", Kind::Integer),
     ("guard", "max_age", Kind::Text),
     ("snapshot", "keep", Kind::Integer),
     ("snapshot", "stale_after", Kind::Text),

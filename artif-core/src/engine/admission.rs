@@ -117,6 +117,7 @@ impl Admission<'_> {
                     None
                 } else {
                     guard::refuse_content(self.guard, feed, before, &read)
+                        .or_else(|| guard::refuse_index(self.guard, feed, &prefixes))
                 };
                 report.parse = Some(read);
                 if self.dry_run {

@@ -5,8 +5,9 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::options::RefreshOptions;
 use super::owner::{Engine, Holding, ListFacts, Shared};
 use super::refresh::Work;
 use super::switches::Switches;
@@ -16,10 +17,9 @@ use crate::error::{Error, Result};
 use crate::feed::{Catalogue, Feed, FeedId, FeedSpec, Role, added};
 use crate::geo::{GeoTable, Updates};
 use crate::ledger::{FolderLock, Ledger, LedgerOptions, MemoryStore, Store, newest_good};
-use crate::overlay::Overlay;
 use crate::score::{self, Scorer};
 use crate::signals::Signals;
-use crate::snapshot::{Input, ReadCounts, Snapshot, SnapshotFeed, compile};
+use crate::snapshot::{self, Input, ReadCounts, Snapshot, SnapshotFeed, compile};
 use crate::view::Answers;
 use crate::warninglist;
 
@@ -212,13 +212,14 @@ impl EngineBuilder {
 
         let empty = empty_snapshot(&config, scorer, &*clock)?;
         let answers = Arc::new(Answers::new(dir.as_deref(), empty, Arc::clone(&clock)));
+        let (mut mended, mut unusable) = (Vec::new(), None);
         match &dir {
             Some(dir) => {
-                if !self.only_looks {
-                    mend_overlay(dir, ledger.store())?;
+                if let (false, Holding::Folder(ledger)) = (self.only_looks, &ledger) {
+                    mended = mend(dir, ledger)?;
                     Signals::publish(dir, &config.signals, seconds(clock.now()))?;
                 }
-                take_up(&answers);
+                unusable = take_up(&answers, dir, ledger.store());
             }
             None => answers.exchange_signals(Signals::in_memory(&config.signals)),
         }
@@ -227,7 +228,7 @@ impl EngineBuilder {
         let troubles = known_troubles(&answers.load().snapshot.meta().feeds);
         let list_facts = known_list_facts(&answers.load().snapshot.meta().feeds);
         let read_counts = known_read_counts(&answers.load().snapshot.meta().feeds);
-        Engine::start(Shared {
+        let engine = Engine::start(Shared {
             config,
             feeds: Mutex::new(feeds),
             #[cfg(feature = "misp")]
@@ -249,8 +250,49 @@ impl EngineBuilder {
             misp_folder,
             #[cfg(feature = "misp")]
             met: Mutex::default(),
+            mended: Mutex::new(mended),
             read_counts: Mutex::new(read_counts),
-        })
+        })?;
+        if let (Some(unusable), false) = (unusable, self.only_looks) {
+            engine.make_snapshot_anew(unusable);
+        }
+        Ok(engine)
+    }
+}
+
+/// A published snapshot that cannot be used, or cannot be trusted.
+struct Unusable {
+    /// Its file, where that is damaged.
+    path: Option<PathBuf>,
+    reason: Error,
+}
+
+impl Engine {
+    /// Publishes what the ledger has in place of a snapshot that cannot be used, and moves that
+    /// aside.
+    fn make_snapshot_anew(&self, unusable: Unusable) {
+        let Unusable { path, reason } = unusable;
+        tracing::warn!(error = %reason, "making the snapshot anew from the ledger");
+        let published = super::refresh::refresh_named(&self.shared, &RefreshOptions::default());
+        let aside = path.filter(|_| published.is_ok()).map(|path| snapshot::set_aside(&path));
+        let done = match (published, aside) {
+            (Err(error), _) => format!("and could not be made anew: {error}"),
+            // Another build's is whole, for that build.
+            (Ok(_), None) if matches!(reason, Error::SnapshotVersion { .. }) => return,
+            (Ok(_), Some(Ok(aside))) => {
+                format!("and was made anew from the ledger; the damaged one is {}", aside.display())
+            }
+            (Ok(_), Some(Err(_)) | None) => "and was made anew from the ledger".to_owned(),
+        };
+        let was = match reason {
+            Error::NoSnapshot { .. } => "was missing".to_owned(),
+            Error::Snapshot { path, reason } => {
+                format!("{} was damaged: {reason};", path.display())
+            }
+            other => format!("could not be used: {other};"),
+        };
+        let mut mended = self.shared.mended.lock().unwrap_or_else(PoisonError::into_inner);
+        mended.push(format!("the published snapshot {was} {done}"));
     }
 }
 
@@ -343,22 +385,37 @@ fn named_lists(config: &Config, store: &dyn Store) -> Result<Vec<Feed>> {
     Ok(lists)
 }
 
-/// Starts from what is published. A first start has nothing, and a snapshot of another format or a
-/// damaged one is replaced by the next refresh: neither keeps the engine from opening.
-fn take_up(answers: &Answers) {
-    match answers.follow() {
-        Ok(_) | Err(Error::NoSnapshot { .. }) => {}
-        Err(error) => tracing::warn!(%error, "starting without the published snapshot"),
-    }
+/// Makes whole what stands beside the ledger, but for the snapshot. Says what was damaged.
+fn mend(dir: &Path, ledger: &Ledger) -> Result<Vec<String>> {
+    snapshot::remove_unfinished(dir, &["snapshot-", "CURRENT"]);
+    let mut mended = ledger.mended().to_vec();
+    mended
+        .extend(super::overrides::mend(dir, ledger)?.map(|trouble| {
+            format!("the overrides were published anew from the ledger: {trouble}")
+        }));
+    Ok(mended)
 }
 
-/// Writes the overlay anew from the ledger where the file is damaged.
-fn mend_overlay(dir: &Path, store: &dyn Store) -> Result<()> {
-    if let Err(error) = Overlay::load(dir) {
-        tracing::warn!(%error, "writing the overrides anew from the ledger");
-        Overlay::new(store.overrides()?).publish(dir)?;
-    }
-    Ok(())
+/// Starts from what is published, and says what is wrong with it. Whatever it is, it does not keep
+/// the engine from opening; on a first start there is nothing.
+fn take_up(answers: &Answers, dir: &Path, store: &dyn Store) -> Option<Unusable> {
+    let followed = answers.follow().and_then(|_| answers.load().snapshot.verify());
+    let reason = match followed {
+        Ok(()) if answers.load().snapshot.header().sequence > 0 => return None,
+        // It was never published, or the pointer to it is gone.
+        Ok(()) | Err(Error::NoSnapshot { .. }) => {
+            if store.heads().is_ok_and(|heads| heads.is_empty()) {
+                return None;
+            }
+            Error::NoSnapshot { dir: dir.to_owned() }
+        }
+        Err(error) => error,
+    };
+    let path = match &reason {
+        Error::Snapshot { .. } => snapshot::current(dir).ok().flatten(),
+        _ => None,
+    };
+    Some(Unusable { path: path.filter(|path| path.is_file()), reason })
 }
 
 /// All feeds of a configuration, switched as it and the data folder say.

@@ -16,6 +16,8 @@ const INTERVAL: Duration = Duration::from_millis(250);
 /// Ends its thread when dropped.
 #[derive(Debug)]
 pub(crate) struct Follower {
+    /// The process that has the thread: a child forked since has not.
+    process: u32,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -28,6 +30,10 @@ impl Follower {
         let run = move || {
             if let Err(error) = answers.load_full().snapshot.warm() {
                 tracing::error!(%error, "answers come without the names of feeds");
+            }
+            // Opening checks no more than it has to; this thread has the time.
+            if let Err(error) = answers.load_full().snapshot.verify() {
+                tracing::error!(%error, "answers may be wrong");
             }
             let mut trouble = None;
             while !stopped.load(Ordering::Acquire) {
@@ -54,14 +60,15 @@ impl Follower {
             .name("artif-follow".to_owned())
             .spawn(run)
             .map_err(|error| Error::io("starting a thread to follow", dir, error))?;
-        Ok(Self { stop, thread: Some(thread) })
+        Ok(Self { process: std::process::id(), stop, thread: Some(thread) })
     }
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
+        let thread = self.thread.take().filter(|_| self.process == std::process::id());
+        if let Some(thread) = thread {
             thread.thread().unpark();
             // A panic there has been printed; there is nothing to add to it here.
             let _ = thread.join();

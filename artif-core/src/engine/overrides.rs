@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::error::Result;
-use crate::ledger::{Override, OverrideChange, OverrideLog};
+use crate::ledger::{Ledger, Override, OverrideChange, OverrideLog};
 use crate::net::Prefix;
 use crate::overlay::Overlay;
 
@@ -19,6 +19,27 @@ pub(crate) fn change(dir: &Path, log: &OverrideLog, change: &OverrideChange) -> 
         Overlay::new(entries).publish(dir)
     })
     .map(drop)
+}
+
+/// Publishes the ledger's overrides where the published ones are others: a process died between
+/// logging and publishing a change, or the file is damaged or gone. Says what was wrong.
+pub(super) fn mend(dir: &Path, ledger: &Ledger) -> Result<Option<String>> {
+    ledger.with_overrides(|kept| {
+        Overlay::remove_unfinished(dir);
+        let kept = Overlay::new(kept);
+        let trouble = match Overlay::load(dir) {
+            Ok(published) if published == kept => return Ok(None),
+            Ok(published) => format!(
+                "{} overrides were published where the ledger has {}",
+                published.entries().len(),
+                kept.entries().len()
+            ),
+            Err(error) => error.to_string(),
+        };
+        kept.publish(dir)?;
+        tracing::warn!(dir = %dir.display(), %trouble, "the overrides were published anew");
+        Ok(Some(trouble))
+    })
 }
 
 /// The overrides of a data folder, changed without owning it: what the command line does beside a
@@ -66,6 +87,8 @@ impl Overrides {
     /// overrides.add(entry.reason("our office")).unwrap();
     /// ```
     pub fn add(&self, entry: Override) -> Result<()> {
+        // Damaged, it would not take the change up, which the log would then have all the same.
+        Overlay::load(&self.dir)?;
         change(&self.dir, &self.log, &OverrideChange::Put(entry))
     }
 

@@ -83,6 +83,8 @@ pub(super) struct Shared {
     /// Where an engine in memory keeps what is known of MISP servers while it lives.
     #[cfg(feature = "misp")]
     pub(super) misp_folder: Option<tempfile::TempDir>,
+    /// What was found damaged and mended when the folder was opened, for the status.
+    pub(super) mended: Mutex<Vec<String>>,
     /// What the newest documents held.
     pub(super) read_counts: Mutex<BTreeMap<FeedId, ReadCounts>>,
 }
@@ -447,10 +449,25 @@ impl Shared {
         }
     }
 
+    /// Fails in a child that was forked after the folder was opened.
+    pub(super) fn check_process(&self) -> Result<()> {
+        match &self.ledger {
+            Holding::Folder(ledger) => ledger.check_process(),
+            Holding::Memory(_) => Ok(()),
+        }
+    }
+
     fn change_overrides(&self, change: OverrideChange) -> Result<()> {
+        self.check_process()?;
         match (&self.dir, &self.ledger) {
             (Some(dir), Holding::Folder(ledger)) => {
-                super::overrides::change(dir, ledger.override_log(), &change)?;
+                match super::overrides::change(dir, ledger.override_log(), &change) {
+                    // It is in the log, and so in what is published anew.
+                    Err(Error::Snapshot { .. }) => {
+                        super::overrides::mend(dir, ledger)?;
+                    }
+                    changed => changed?,
+                }
                 ledger.absorb_pending()?;
                 self.answers.follow().map(drop)
             }
@@ -470,6 +487,7 @@ impl Shared {
         force: bool,
         cancel: &AtomicBool,
     ) -> Result<GeoReport> {
+        self.check_process()?;
         let _updating = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
         let updates = || self.updates.lock().unwrap_or_else(PoisonError::into_inner);
         // A copy, as the status is asked for meanwhile.
@@ -483,11 +501,12 @@ impl Shared {
         Ok(report)
     }
 
-    /// Takes into the ledger what this or another process wrote to the override log.
+    /// Takes into the ledger what this or another process wrote to the override log, and sees to it
+    /// that what is published is the same.
     pub(super) fn absorb_overrides(&self) -> Result<()> {
-        match &self.ledger {
-            Holding::Folder(ledger) => ledger.absorb_pending().map(drop),
-            Holding::Memory(_) => Ok(()),
+        match (&self.dir, &self.ledger) {
+            (Some(dir), Holding::Folder(ledger)) => super::overrides::mend(dir, ledger).map(drop),
+            _ => Ok(()),
         }
     }
 }
@@ -550,6 +569,9 @@ impl ReputationEngine for Engine {
         if let Some(folder) = &self.shared.misp_folder {
             status.misp = crate::misp::statuses(folder.path());
         }
+        let mended = self.shared.mended.lock().unwrap_or_else(PoisonError::into_inner);
+        status.mended.clone_from(&mended);
+        drop(mended);
         status.find_problems();
         status
     }

@@ -12,7 +12,7 @@ use super::refresh::Work;
 use super::{counts_until, feeds_now};
 use crate::category::{CategorySet, ThreatLevel};
 use crate::clock::{Seconds, seconds, span};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, one_line};
 use crate::feed::{Feed, Role};
 use crate::geo::GeoSources;
 use crate::ledger::FeedHead;
@@ -127,7 +127,7 @@ fn describe_warninglists(shared: &Shared, feeds: &mut Vec<SnapshotFeed>) -> Resu
         let mut facts = warninglist::classify(warninglist::list_name(&list.id), config);
         let said = known.iter().find(|(id, _)| id.as_str() == list.id).map(|(_, said)| said);
         if let Some(said) = said {
-            list.name.clone_from(&said.name);
+            list.name = one_line(&said.name).into_owned();
             facts.version.clone_from(&said.version);
         }
         list.warninglist = Some(facts);
@@ -195,7 +195,9 @@ pub(super) fn recompile_at(shared: &Shared, now: Seconds) -> Seconds {
 
 /// Whether the published snapshot still says what a new one would.
 fn is_current(shared: &Shared, inputs: &str, now: Seconds) -> bool {
-    shared.answers.load().snapshot.meta().inputs == inputs && now < recompile_at(shared, now)
+    let view = shared.answers.load();
+    let says_the_same = view.snapshot.meta().inputs == inputs && !view.snapshot.is_damaged();
+    says_the_same && now < recompile_at(shared, now)
 }
 
 /// The enabled feeds that were ever loaded, and until when they count.

@@ -221,6 +221,7 @@ fn refresh_chosen(
     options: &RefreshOptions,
     chosen: &Chosen<'_>,
 ) -> Result<RefreshReport> {
+    shared.check_process()?;
     let mut work = shared.work.lock().unwrap_or_else(PoisonError::into_inner);
     let started = Instant::now();
     let mut timings = RefreshTimings::default();

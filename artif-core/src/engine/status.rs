@@ -29,6 +29,10 @@ pub struct SnapshotStatus {
     pub created: DateTime<Utc>,
     /// Whether it is older than its `stale_after`.
     pub stale: bool,
+    /// Whether its file was found not to be what was published. Each process looks once, in the
+    /// background, after it opened the folder.
+    #[serde(skip)]
+    pub(super) damaged: bool,
     /// Its file; `None` in memory.
     pub path: Option<PathBuf>,
     /// Its size.
@@ -47,6 +51,7 @@ impl SnapshotStatus {
             id: snapshot.header().sequence,
             created: view.created(),
             stale: snapshot.header().sequence != 0 && view.is_stale(),
+            damaged: snapshot.is_damaged(),
             path: snapshot.path().map(Path::to_owned),
             bytes: snapshot.bytes().len() as u64,
             scorer: meta.scorer.clone(),
@@ -94,6 +99,9 @@ pub struct Status {
     pub ledger: Option<StoreStatus>,
     /// What somebody should look at, one sentence each.
     pub problems: Vec<String>,
+    /// What was damaged and is whole again.
+    #[serde(skip)]
+    pub(super) mended: Vec<String>,
 }
 
 impl Status {
@@ -117,6 +125,7 @@ impl Status {
             signals: view.signals.as_ref().map(|signals| signals.status()),
             ledger: None,
             problems: Vec::new(),
+            mended: Vec::new(),
         };
         status.find_problems();
         status
@@ -131,6 +140,14 @@ impl Status {
             let created = self.snapshot.created;
             self.problems.push(format!("the snapshot is stale, it was created {created}"));
         }
+        if let (true, Some(path)) = (self.snapshot.damaged, &self.snapshot.path) {
+            self.problems.push(format!(
+                "the snapshot {} is damaged, answers may be wrong: an owner that opens the folder \
+                 makes it anew",
+                path.display()
+            ));
+        }
+        self.problems.extend_from_slice(&self.mended);
         let has = |asn: bool| {
             self.geo.iter().any(|db| db.problem.is_none() && if asn { db.asn } else { db.country })
         };

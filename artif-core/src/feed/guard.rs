@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::net::PrefixSet;
+use crate::snapshot::index_cost;
+
 use super::{Feed, Format, ParseLimits, ParseReport, Scope};
 
 /// When a feed's new content is refused (`[guard]`); a feed can have its own values, [`FeedGuard`].
@@ -20,11 +23,12 @@ use super::{Feed, Format, ParseLimits, ParseReport, Scope};
 /// | `max_v4_ranges` | `1073741824` | the same for a feed of scope "range" |
 /// | `max_growth` | `20.0` | times the networks of the last good content, from 1 |
 /// | `max_growth_from` | `100000` | networks that must be new, at the least, for `max_growth` to count |
+/// | `max_index` | `268435456` | bytes that the indexes of a snapshot may need for this feed alone, estimated, from 1 |
 /// | `max_age` | `"90d"` | duration; a feed that was neither loaded nor found unchanged for longer no longer counts in answers, until it is again |
 ///
 /// Whatever these say, an HTML page is refused where a list is expected, and so is empty content in
 /// place of a list that was not, unless the feed says `can_be_empty`. Nothing but the bounds on
-/// addresses and the rule on HTML concerns a feed that was never loaded before.
+/// addresses and on the index, and the rule on HTML, concerns a feed that was never loaded before.
 ///
 /// ```
 /// let guard = artif_core::config::Guard::default();
@@ -48,6 +52,8 @@ pub struct Guard {
     pub max_growth: f64,
     /// How many networks must be new for `max_growth` to count.
     pub max_growth_from: u64,
+    /// How many bytes of a snapshot's indexes a feed may need.
+    pub max_index: u64,
     /// For how long a feed counts that was neither loaded nor found unchanged.
     #[serde(with = "crate::duration")]
     pub max_age: Duration,
@@ -64,6 +70,8 @@ impl Default for Guard {
             max_v4_ranges: 1 << 30,
             max_growth: 20.0,
             max_growth_from: 100_000,
+            // 16 million IPv4 networks, or 700,000 IPv6 addresses without anything in common.
+            max_index: 256 << 20,
             max_age: Duration::from_secs(90 * 86_400),
         }
     }
@@ -101,6 +109,9 @@ pub struct FeedGuard {
     /// In place of [`Guard::max_growth_from`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_growth_from: Option<u64>,
+    /// In place of [`Guard::max_index`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_index: Option<u64>,
     /// In place of [`Guard::max_age`].
     #[serde(skip_serializing_if = "Option::is_none", with = "crate::duration::optional")]
     pub max_age: Option<Duration>,
@@ -118,6 +129,7 @@ pub struct FeedGuard {
 const SHARE: &str = "is not within 0 to 1";
 const SPACE: &str = "is not within 1 to 2^32 addresses";
 const AGE: &str = "has to be longer than nothing";
+const INDEX: &str = "is not at least 1 byte";
 const GROWTH: &str = "is not a number from 1 on";
 
 fn is_share(value: f64) -> bool {
@@ -141,6 +153,7 @@ impl Guard {
             (is_space(self.max_v4_addresses), "max_v4_addresses", SPACE),
             (is_space(self.max_v4_ranges), "max_v4_ranges", SPACE),
             (is_growth(self.max_growth), "max_growth", GROWTH),
+            (self.max_index > 0, "max_index", INDEX),
             (!self.max_age.is_zero(), "max_age", AGE),
         ]
         .into_iter()
@@ -178,6 +191,8 @@ impl FeedGuard {
             message("v4_floor", "is not within 1 to 32")
         } else if self.v6_floor.is_some_and(|floor| !(1..=128).contains(&floor)) {
             message("v6_floor", "is not within 1 to 128")
+        } else if self.max_index == Some(0) {
+            message("max_index", INDEX)
         } else if self.max_age.is_some_and(|age| age.is_zero()) {
             message("max_age", AGE)
         } else {
@@ -203,6 +218,22 @@ pub(crate) fn refuse_page(feed: &Feed, start: &[u8]) -> Option<String> {
             "it is an HTML page, not a list in the format {}: look at it in a browser, the list \
              may have moved or want a login (set guard.allow_html if it is meant to be a page)",
             feed.format.name()
+        )
+    })
+}
+
+/// Why these networks must not become the feed's content, whatever it was before: there are lists of
+/// few bytes that only serve to make an index of many.
+pub(crate) fn refuse_index(guard: &Guard, feed: &Feed, prefixes: &PrefixSet) -> Option<String> {
+    let ceiling = feed.guard.max_index.unwrap_or(guard.max_index);
+    let bytes = index_cost(prefixes);
+    (bytes > ceiling).then(|| {
+        format!(
+            "its {} networks would take about {bytes} bytes of the index, above the ceiling of \
+             {ceiling}: look for addresses without anything in common; `artif feeds accept {}` \
+             takes it once, guard.max_index raises the ceiling",
+            prefixes.len(),
+            feed.id
         )
     })
 }

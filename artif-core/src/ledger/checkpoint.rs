@@ -409,6 +409,11 @@ pub(crate) fn follow<P: block::Net>(
     Ok(entries.last().map(|entry| entry.0))
 }
 
+/// Reads all of a checkpoint, every checksum and the digest compared.
+pub(crate) fn check(path: &Path) -> Result<()> {
+    load(path, &mut Check).map(drop)
+}
+
 /// Writes the store's content to `checkpoint-<sequence>.artif` in `dir`, durably, and removes all
 /// but the newest two. Returns the file's path.
 ///

@@ -20,6 +20,29 @@ pub(crate) fn create_folder(path: &Path) -> Result<()> {
     path.parent().map_or(Ok(()), sync_folder)
 }
 
+/// Creates a file, or empties it, that nobody else can read but those of its group, and they only
+/// where they may read the folder.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    private(&mut options, path);
+    options.open(path)
+}
+
+/// Makes what is created by `options` at `path` as readable as [`create`] says.
+pub(crate) fn private(options: &mut fs::OpenOptions, path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = fs::metadata(folder.unwrap_or(Path::new(".")));
+        let shared = folder.is_ok_and(|folder| folder.permissions().mode() & 0o040 != 0);
+        options.mode(if shared { 0o640 } else { 0o600 });
+    }
+    #[cfg(not(unix))]
+    let _ = (options, path);
+}
+
 /// Makes names created, renamed or removed in a folder durable, where the system can.
 pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
@@ -49,7 +72,7 @@ pub(crate) fn write_durably(
     path: &Path,
     write: &mut dyn FnMut(&mut dyn Write) -> Result<()>,
 ) -> Result<()> {
-    let file = File::create(path).map_err(|e| Error::io("create", path, e))?;
+    let file = create(path).map_err(|e| Error::io("create", path, e))?;
     let mut out = io::BufWriter::with_capacity(1 << 16, file);
     write(&mut out)?;
     out.into_inner()
@@ -64,7 +87,6 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
     to.parent().map_or(Ok(()), sync_folder)
 }
 
-#[cfg(feature = "sled")]
 /// Removes a folder with all that is in it, if it is there.
 #[cfg(feature = "sled")]
 pub(crate) fn remove_folder(path: &Path) -> Result<()> {
@@ -91,7 +113,6 @@ pub(crate) fn names(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     Ok(names)
 }
 
-#[cfg(feature = "sled")]
 /// Bytes of all files below a folder.
 #[cfg(feature = "sled")]
 pub(crate) fn folder_bytes(folder: &Path) -> u64 {

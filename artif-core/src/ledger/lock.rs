@@ -1,10 +1,10 @@
 //! One owner a data folder.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::files::create_folder;
+use super::files::{self, create_folder};
 use crate::error::{Error, Result};
 
 const LOCK: &str = "LOCK";
@@ -14,20 +14,34 @@ const OWNER: &str = "OWNER";
 /// A locked file. The lock is given up explicitly: a child that was forked meanwhile has the
 /// descriptor too, and closing it here alone would leave the lock to the child.
 #[derive(Debug)]
-pub(crate) struct Locked(File);
+pub(crate) struct Locked {
+    file: File,
+    /// The process that took the lock: a child forked meanwhile must not give it up.
+    process: u32,
+}
 
 impl Locked {
     /// Waits for the lock file at `path`, which is created where it is missing.
     pub(crate) fn wait(path: &Path) -> Result<Self> {
         open(path)
-            .and_then(|file| file.lock().map(|()| Self(file)))
+            .and_then(|file| file.lock().map(|()| Self::new(file)))
             .map_err(|error| Error::io("locking", path, error))
+    }
+
+    fn new(file: File) -> Self {
+        Self { file, process: std::process::id() }
+    }
+
+    fn is_ours(&self) -> bool {
+        self.process == std::process::id()
     }
 }
 
 impl Drop for Locked {
     fn drop(&mut self) {
-        let _ = self.0.unlock();
+        if self.is_ours() {
+            let _ = self.file.unlock();
+        }
     }
 }
 
@@ -39,15 +53,37 @@ fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// Fails where this is not `process`, which opened what is asked for something: a child, forked
+/// since, has none of the threads that would do it, and waits for ever.
+pub(crate) fn check_process(process: u32) -> Result<()> {
+    if process == std::process::id() {
+        return Ok(());
+    }
+    Err(Error::Invalid {
+        what: "engine",
+        reason: format!(
+            "process {process} opened one before it forked this one, where the threads of its \
+             ledger do not run: it answers and does no more; open a `Reader` here, or the engine \
+             after the fork"
+        ),
+    })
+}
+
 /// Ownership of a data folder; given up when dropped, and by the system when the process ends.
 /// A crashed owner leaves nothing that has to be cleaned up.
 #[derive(Debug)]
 pub(crate) struct FolderLock {
-    _locked: Locked,
+    locked: Locked,
     owner: PathBuf,
 }
 
 impl FolderLock {
+    /// Fails in a child that was forked after this lock was taken: what it guards is the parent's.
+    #[cfg(feature = "sled")]
+    pub(crate) fn check_process(&self) -> Result<()> {
+        check_process(self.locked.process)
+    }
+
     /// Makes this process the owner of `dir`, which is created if need be.
     pub(crate) fn acquire(dir: &Path) -> Result<Self> {
         create_folder(dir)?;
@@ -62,16 +98,19 @@ impl FolderLock {
             }
             Err(TryLockError::Error(error)) => return Err(Error::io("locking", path, error)),
         }
-        fs::write(&owner, format!("{}\n", std::process::id()))
+        files::create(&owner)
+            .and_then(|mut file| writeln!(file, "{}", std::process::id()))
             .map_err(|error| Error::io("writing", &owner, error))?;
-        Ok(Self { _locked: Locked(file), owner })
+        Ok(Self { locked: Locked::new(file), owner })
     }
 }
 
 impl Drop for FolderLock {
     fn drop(&mut self) {
         // The lock, not this note, decides; a note left behind misleads nobody.
-        let _ = fs::remove_file(&self.owner);
+        if self.locked.is_ours() {
+            let _ = fs::remove_file(&self.owner);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ mod block;
 mod bytes;
 mod checkpoint;
 mod digest;
-mod files;
+pub(crate) mod files;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod lock;

@@ -138,6 +138,19 @@ impl OverrideLog {
         Ok(records)
     }
 
+    /// Does `work` with the changes that have numbers above `number`, before another process may
+    /// append.
+    pub(crate) fn with_pending<T>(
+        &self,
+        number: u64,
+        work: impl FnOnce(&[(u64, OverrideChange)]) -> Result<T>,
+    ) -> Result<T> {
+        let _lock = self.locked()?;
+        let mut records = self.content()?.map_or_else(Vec::new, |content| content.records);
+        records.retain(|record| record.0 > number);
+        work(&records)
+    }
+
     /// Forgets the changes up to and including `up_to`. Numbers go on.
     ///
     /// ```
@@ -166,15 +179,16 @@ impl OverrideLog {
     }
 
     /// Makes sure that the next change gets a number above `number`: for the owner, whose ledger
-    /// would skip it otherwise.
-    pub(crate) fn continue_after(&self, number: u64) -> Result<()> {
+    /// would skip it otherwise. Says whether changes up to it were lost here.
+    pub(crate) fn continue_after(&self, number: u64) -> Result<bool> {
         let _lock = self.locked()?;
         match self.content()? {
-            Some(content) if content.last >= number => Ok(()),
-            Some(_) => self.write(number, &[]),
-            None if number > 0 => self.create(number).map(drop),
-            None => Ok(()),
+            Some(content) if content.last >= number => return Ok(false),
+            Some(_) => self.write(number, &[])?,
+            None if number > 0 => self.create(number).map(drop)?,
+            None => return Ok(false),
         }
+        Ok(true)
     }
 
     /// Through a descriptor of its own for each call, as threads that share one share the lock too.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::checkpoint;
-use super::lock::FolderLock;
+use super::lock::{FolderLock, check_process};
 use super::override_log::OverrideLog;
 use super::store::{Override, OverrideChange, Store};
+use super::{checkpoint, files};
 use crate::error::Result;
 use crate::net::Prefix;
 
@@ -98,6 +98,9 @@ pub struct Ledger {
     dir: PathBuf,
     store: Box<dyn Store>,
     log: OverrideLog,
+    /// What was damaged beside the store, and is whole again.
+    mended: Vec<String>,
+    process: u32,
     /// Where the store does not hold the folder's lock itself.
     _lock: Option<FolderLock>,
 }
@@ -127,10 +130,42 @@ impl Ledger {
     ) -> Result<Self> {
         let (store, lock) = open_store(dir, lock, options)?;
         let log = OverrideLog::open(dir)?;
-        let ledger = Self { dir: dir.to_owned(), store, log, _lock: lock };
+        let (mended, process) = (Vec::new(), std::process::id());
+        let mut ledger = Self { dir: dir.to_owned(), store, log, mended, process, _lock: lock };
         ledger.absorb_pending()?;
-        ledger.log.continue_after(ledger.store.absorbed())?;
+        ledger.mend()?;
         Ok(ledger)
+    }
+
+    /// Makes whole again what the store would be rebuilt from, while there is a store: damage to it
+    /// is noticed at once, and not when it is needed.
+    fn mend(&mut self) -> Result<()> {
+        if self.log.continue_after(self.store.absorbed())? {
+            self.mended.push(format!(
+                "the override log in {} had lost changes, which the ledger has",
+                self.dir.display()
+            ));
+        }
+        for (_, path) in checkpoint::list(&self.dir)? {
+            let Err(error) = checkpoint::check(&path) else { continue };
+            files::rename(&path, &self.dir.join("checkpoint.damaged"))?;
+            self.mended.push(format!("{error}; it was moved aside and a new checkpoint written"));
+        }
+        if !self.mended.is_empty() {
+            tracing::warn!(dir = %self.dir.display(), mended = ?self.mended, "writing a checkpoint");
+            self.checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// Fails in a child that was forked after the ledger was opened.
+    pub(crate) fn check_process(&self) -> Result<()> {
+        check_process(self.process)
+    }
+
+    /// What was found damaged beside the store when it was opened, a sentence each.
+    pub(crate) fn mended(&self) -> &[String] {
+        &self.mended
     }
 
     /// The store.
@@ -203,6 +238,19 @@ impl Ledger {
             self.store.absorb(&pending)?;
         }
         Ok(pending.len())
+    }
+
+    /// Does `work` with all overrides, before another process may change them.
+    pub(crate) fn with_overrides<T>(
+        &self,
+        work: impl FnOnce(Vec<Override>) -> Result<T>,
+    ) -> Result<T> {
+        self.log.with_pending(self.store.absorbed(), |pending| {
+            if !pending.is_empty() {
+                self.store.absorb(pending)?;
+            }
+            work(self.store.overrides()?)
+        })
     }
 
     /// Writes a checkpoint, durably, and does the housekeeping that goes with it. Returns the

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::category::{CategorySet, ThreatLevel};
 use crate::clock::datetime;
+use crate::error::one_line;
 use crate::feed::{Feed, ParseReport, Role, SkipReason};
 use crate::geo::GeoDatabase;
 use crate::ledger::FeedHead;
@@ -136,9 +137,10 @@ impl SnapshotFeed {
     pub(crate) fn new(feed: &Feed, head: Option<&FeedHead>) -> Self {
         Self {
             id: feed.id.to_string(),
-            name: feed.name.clone(),
-            provider: feed.provider.clone(),
-            source_group: feed.source_group.clone(),
+            // From outside, as those of MISP events are; they get into logs and terminals.
+            name: one_line(&feed.name).into_owned(),
+            provider: one_line(&feed.provider).into_owned(),
+            source_group: one_line(&feed.source_group).into_owned(),
             categories: feed.categories,
             threat_level: feed.threat_level,
             role: feed.role,

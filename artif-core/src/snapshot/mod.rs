@@ -23,11 +23,14 @@ pub(crate) use compile::{Compiled, Input, compile};
 #[cfg(feature = "cli")]
 pub(crate) use format::VERSION as FORMAT_VERSION;
 pub use index::IndexTier;
+pub(crate) use index::index_cost;
 pub(crate) use lanes::{LANES, Lanes};
 pub(crate) use meta::{Meta, UNKNOWN_FEED};
 pub use meta::{ReadCounts, SnapshotCounts, SnapshotFeed};
 pub(crate) use networks::interval;
-pub(crate) use publish::{current, newest_sequence, publish, write_atomically};
+pub(crate) use publish::{
+    current, newest_sequence, publish, remove_unfinished, set_aside, write_atomically,
+};
 pub(crate) use reader::{Listed, Snapshot};
 pub(crate) use records::{Record, Standing};
 pub(crate) use scan::Spell;

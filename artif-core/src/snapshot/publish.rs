@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::ledger::files;
 
 const POINTER: &str = "CURRENT";
 
@@ -45,9 +46,36 @@ fn sequence_of(name: &str) -> Option<u64> {
     digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
-/// The highest sequence among the folder's snapshots, current or not.
+/// The highest sequence among the folder's snapshots, current or not. One that is pointed to counts
+/// though it is gone: whoever has it mapped would not see that another came under its name.
 pub(crate) fn newest_sequence(dir: &Path) -> u64 {
-    snapshots(dir).map(|(sequence, _)| sequence).max().unwrap_or(0)
+    let pointed = fs::read_to_string(dir.join(POINTER)).ok();
+    let pointed = pointed.and_then(|name| sequence_of(name.trim_end()));
+    snapshots(dir).map(|(sequence, _)| sequence).chain(pointed).max().unwrap_or(0)
+}
+
+/// Removes what a process left behind that died while it replaced one of the files whose names begin
+/// like this. Not to be called while another process may be doing so.
+pub(crate) fn remove_unfinished(dir: &Path, files: &[&str]) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let process = name.rsplit_once(".tmp").map_or("", |(_, process)| process);
+        let unfinished = !process.is_empty() && process.bytes().all(|b| b.is_ascii_digit());
+        if unfinished && files.iter().any(|file| name.starts_with(file)) {
+            // The next start tries again.
+            if let Err(error) = fs::remove_file(entry.path()) {
+                tracing::debug!(name, %error, "an unfinished file stays for now");
+            }
+        }
+    }
+}
+
+/// Moves a damaged snapshot out of the way, to be looked at; one is kept.
+pub(crate) fn set_aside(path: &Path) -> Result<PathBuf> {
+    let aside = path.with_file_name("snapshot.damaged");
+    fs::rename(path, &aside).map_err(|error| Error::io("moving aside", path, error))?;
+    Ok(aside)
 }
 
 fn snapshots(dir: &Path) -> impl Iterator<Item = (u64, PathBuf)> {
@@ -70,7 +98,7 @@ fn remove_old(dir: &Path, newest: u64, keep: usize) {
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = path.with_extension(format!("tmp{}", std::process::id()));
     let write = || {
-        let mut file = File::create(&temporary)?;
+        let mut file = files::create(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
@@ -105,6 +133,20 @@ mod tests {
         left.sort_unstable();
         assert_eq!(left, [3, 4]);
         assert_eq!(newest_sequence(dir.path()), 4);
+        set_aside(&current(dir.path()).unwrap().unwrap()).unwrap();
+        assert_eq!(newest_sequence(dir.path()), 4, "the next one has another name");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let there = ["snapshot-1.artif", "snapshot-2.tmp77", "CURRENT", "CURRENT.tmp1", "x.tmp1"];
+        for name in there {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        remove_unfinished(dir.path(), &["snapshot-", "CURRENT"]);
+        let left = there.map(|name| dir.path().join(name).exists());
+        assert_eq!(left, [true, false, true, false, true]);
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub(crate) struct Snapshot {
     /// Decoded when it is first needed: that takes longer than everything else about opening.
     meta: OnceLock<Meta>,
     path: PathBuf,
+    /// Set by [`Self::verify`].
+    damaged: AtomicBool,
 }
 
 /// One listing that covers an address.
@@ -103,6 +105,7 @@ impl Snapshot {
             sections,
             meta: OnceLock::new(),
             path: path.to_owned(),
+            damaged: AtomicBool::new(false),
         })
     }
 
@@ -155,10 +158,16 @@ impl Snapshot {
         if self.sections.verify(self.bytes()) {
             return Ok(());
         }
+        self.damaged.store(true, Ordering::Relaxed);
         Err(Error::Snapshot {
             path: self.path.clone(),
             reason: "content checksum does not fit".to_owned(),
         })
+    }
+
+    /// Whether [`Self::verify`] found it so.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
     }
 
     /// The record of a canonical address.

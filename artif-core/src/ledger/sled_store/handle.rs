@@ -198,7 +198,8 @@ fn is_locked(error: &sled::Error) -> bool {
 /// help, and moving a good one aside would harm.
 pub(super) fn is_environmental(error: &Error) -> bool {
     use io::ErrorKind::{
-        Other, OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+        FileTooLarge, Other, OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem,
+        StorageFull,
     };
     // Too many open files, in the system or the process.
     const DESCRIPTORS: [i32; 2] = [23, 24];
@@ -213,7 +214,12 @@ pub(super) fn is_environmental(error: &Error) -> bool {
     let full = cfg!(unix) && io.raw_os_error().is_some_and(|code| DESCRIPTORS.contains(&code));
     full || matches!(
         io.kind(),
-        OutOfMemory | PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull
+        FileTooLarge
+            | OutOfMemory
+            | PermissionDenied
+            | QuotaExceeded
+            | ReadOnlyFilesystem
+            | StorageFull
     ) || io.kind() == Other && io.to_string().contains("could not acquire lock")
 }
 

@@ -15,15 +15,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use self::handle::{Handle, Op, Pair};
 use self::scan::{State, damaged};
 use self::values::FeedState;
 use super::block::{self, Block};
 use super::checkpoint::{self, Header, Writer};
-use super::lock::FolderLock;
+use super::lock::{FolderLock, check_process};
 use super::owner::LedgerOptions;
 use super::store::{
     ActiveListing, Commit, EndedListing, FeedHead, Generation, Override, OverrideChange, Recovery,
@@ -47,7 +47,7 @@ const LISTING_BYTES: u64 = 32;
 /// Opening reads and checks everything. A store that does not open, panics, hangs, fails a
 /// checksum, or is older than a checkpoint is moved aside and rebuilt from the newest good
 /// checkpoint and the override log; the same happens at the next call after an error at run time.
-/// A process must open it after a fork, never before. With `panic = "abort"` sled's panics end the
+/// A process must open it after a fork, never before: a child is refused whose parent had one open. With `panic = "abort"` sled's panics end the
 /// process; the next opening mends what they left.
 ///
 /// ```
@@ -63,7 +63,17 @@ pub struct SledStore {
     inner: RwLock<Inner>,
     /// Set by an error: sled's are sticky, and what is in memory may not be what is on disk.
     broken: AtomicBool,
-    _lock: FolderLock,
+    lock: FolderLock,
+}
+
+/// In a child forked meanwhile, closing sled would wait for threads that are not there.
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        if self.lock.check_process().is_err() {
+            let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(inner.handle.take());
+        }
+    }
 }
 
 struct Inner {
@@ -76,24 +86,6 @@ struct Inner {
 impl fmt::Debug for SledStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SledStore").field("dir", &self.dir).finish_non_exhaustive()
-    }
-}
-
-/// The process that opened the first store: sled's threads are its own, and one for all stores.
-static HOME: AtomicU32 = AtomicU32::new(0);
-
-/// In a child forked from a process with a store, sled waits for ever for threads that stayed there.
-fn refuse_in_a_fork() -> Result<()> {
-    let here = std::process::id();
-    match HOME.compare_exchange(0, here, Ordering::AcqRel, Ordering::Acquire) {
-        Err(home) if home != here => Err(Error::Invalid {
-            what: "ledger",
-            reason: format!(
-                "process {home} had one open when it forked this process, which therefore can only \
-                 read: own the folder in a process that was forked before, or started anew"
-            ),
-        }),
-        _ => Ok(()),
     }
 }
 
@@ -121,18 +113,21 @@ impl SledStore {
         lock: FolderLock,
         options: &LedgerOptions,
     ) -> Result<Self> {
-        refuse_in_a_fork()?;
+        /// sled's threads are shared by all that it opens, and gone in a child that is forked: there
+        /// it would wait for them for ever.
+        static FIRST: OnceLock<u32> = OnceLock::new();
+        check_process(*FIRST.get_or_init(std::process::id))?;
         let (handle, state, recovery) = rebuild::open(dir, options)?;
         Ok(Self {
             dir: dir.to_owned(),
             options: options.clone(),
             inner: RwLock::new(Inner { handle: Some(handle), state, recovery }),
             broken: AtomicBool::new(false),
-            _lock: lock,
+            lock,
         })
     }
 
-    fn lock(&self) -> RwLockReadGuard<'_, Inner> {
+    fn shared(&self) -> RwLockReadGuard<'_, Inner> {
         self.inner.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -145,16 +140,19 @@ impl SledStore {
 
     /// Reads from sled; nothing is changed meanwhile.
     fn reading<T>(&self, read: impl FnOnce(&Handle, &State) -> Result<T>) -> Result<T> {
+        // sled's threads are the parent's: in a child, calls that wait for them never end.
+        self.lock.check_process()?;
         if self.broken.load(Ordering::Acquire) {
             self.mend(&mut self.lock_alone())?;
         }
-        let inner = self.lock();
+        let inner = self.shared();
         let handle = inner.handle.as_ref().ok_or_else(|| self.closed())?;
         self.noticing(read(handle, &inner.state))
     }
 
     /// Changes sled and what is in memory.
     fn changing<T>(&self, change: impl FnOnce(&Handle, &mut State) -> Result<T>) -> Result<T> {
+        self.lock.check_process()?;
         let mut inner = self.lock_alone();
         self.mend(&mut inner)?;
         let Inner { handle, state, .. } = &mut *inner;
@@ -374,7 +372,7 @@ impl Store for SledStore {
     }
 
     fn absorbed(&self) -> u64 {
-        self.lock().state.absorbed
+        self.shared().state.absorbed
     }
 
     fn absorb(&self, changes: &[(u64, OverrideChange)]) -> Result<()> {
@@ -382,11 +380,11 @@ impl Store for SledStore {
     }
 
     fn sequence(&self) -> u64 {
-        self.lock().state.sequence
+        self.shared().state.sequence
     }
 
     fn digest(&self) -> u128 {
-        self.lock().state.digest
+        self.shared().state.digest
     }
 
     fn sync(&self) -> Result<()> {
@@ -408,7 +406,7 @@ impl Store for SledStore {
     }
 
     fn status(&self) -> Result<StoreStatus> {
-        let inner = self.lock();
+        let inner = self.shared();
         let feeds = inner.state.feeds.values();
         Ok(StoreStatus {
             kind: "sled",

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::mirror::{ROW, Row};
 use crate::error::{Error, Result};
+use crate::ledger::files;
 
 /// No frame is longer: what says so is damaged.
 const LONGEST: u32 = 64 << 20;
@@ -44,8 +45,9 @@ impl Journal {
     ) -> Result<Self> {
         let failed = |error| Error::io("reading", path, error);
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false);
-        let file = file.open(path).map_err(failed)?;
+        options.read(true).write(true).create(true).truncate(false);
+        files::private(&mut options, path);
+        let file = options.open(path).map_err(failed)?;
         let mut reader = BufReader::new(&file);
         let mut good = 0_u64;
         while let Some((position, rows, length)) = frame(&mut reader).map_err(failed)? {

@@ -14,6 +14,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::sort::{Sorted, Sorter};
 use crate::error::{Error, Result};
+use crate::ledger::files;
 use crate::net::Prefix;
 
 const MAGIC: &[u8; 16] = b"artif-misp-rows2";
@@ -167,7 +168,7 @@ struct Writer {
 impl Writer {
     fn create(path: &Path) -> Result<Self> {
         let failed = |error| Error::io("writing", path, error);
-        let mut file = BufWriter::with_capacity(256 << 10, File::create(path).map_err(failed)?);
+        let mut file = BufWriter::with_capacity(256 << 10, files::create(path).map_err(failed)?);
         file.write_all(&[0; HEADER as usize]).map_err(failed)?;
         Ok(Self { path: path.to_owned(), file, rows: 0, hash: Xxh3::new() })
     }

@@ -5,6 +5,7 @@
 //! fits the cache is not waited for. The rest of the crate knows only [`build`] and [`Index`].
 
 mod compact;
+mod cost;
 mod flat;
 mod line;
 mod node;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use zerocopy::{FromBytes, IntoBytes};
 
 use self::compact::Compact;
+pub(crate) use self::cost::cost as index_cost;
 use self::flat::Flat;
 use self::line::Line;
 use self::node::Lines;
