@@ -69,7 +69,7 @@ fn hostile_server() -> Server {
         let line = "x\u{9b}31m%1b%0d%0aINJECTED";
         match path_of(head) {
             "/redirect" => {
-                say(to, answer("302 Found\nLocation: http://169.254.169.254/%1b%0aINJECTED", EVIL))
+                say(to, answer("302 Found\nLocation: http://169.254.169.254/%1b%0aINJECTED", EVIL));
             }
             "/error" => say(to, answer(&format!("418 {line}\nServer: {line}"), EVIL)),
             "/html" => say(to, answer("200 OK\nContent-Type: text/html", format!("<html>{EVIL}"))),
