@@ -68,13 +68,9 @@ fn hostile_server() -> Server {
         // As far as HTTP lets it: an escape sequence of one character, and some that are encoded.
         let line = "x\u{9b}31m%1b%0d%0aINJECTED";
         match path_of(head) {
-            "/redirect" => say(
-                to,
-                answer(
-                    &format!("302 Found\nLocation: http://169.254.169.254/%1b%0aINJECTED"),
-                    EVIL,
-                ),
-            ),
+            "/redirect" => {
+                say(to, answer("302 Found\nLocation: http://169.254.169.254/%1b%0aINJECTED", EVIL));
+            }
             "/error" => say(to, answer(&format!("418 {line}\nServer: {line}"), EVIL)),
             "/html" => say(to, answer("200 OK\nContent-Type: text/html", format!("<html>{EVIL}"))),
             "/json" => say(to, answer("200 OK", format!("{{\"a\": {EVIL}"))),

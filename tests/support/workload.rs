@@ -274,26 +274,23 @@ fn look_at_answers(
     if id == 0 {
         return;
     }
-    // The newest turn of one snapshot is the same for all feeds.
-    let turns: BTreeSet<Option<u64>> = (0..SIZES.len())
-        .map(|feed| {
-            let last = heard.begun.max(heard.turn.unwrap_or(0));
-            let listed = |turn: &u64| {
-                let ip = Ipv4Addr::from(marker(feed) | *turn as u32);
-                engine.check(ip.into()).is_active()
-            };
-            let turns: Vec<u64> = (0..=last).filter(listed).collect();
-            let [turn] = turns[..] else { return None };
-            let whole = list(feed, turn)
-                .into_iter()
-                .all(|host| engine.check(Ipv4Addr::from(host).into()).is_active());
-            whole.then_some(turn)
-        })
-        .collect();
-    match turns.iter().collect::<Vec<_>>()[..] {
-        [Some(turn)] if Some(*turn) >= heard.turn => {}
-        [Some(turn)] => found.lost.push(format!("{who}: turn {turn} of {:?}", heard.turn)),
-        _ => found.torn.push(format!("{who}: feeds of turns {turns:?}")),
+    // Each feed is of one turn, whole. Of different turns they may be: an owner that was killed in a
+    // refresh has some of it in its ledger, and makes a lost snapshot anew from that.
+    for feed in 0..SIZES.len() {
+        let last = heard.begun.max(heard.turn.unwrap_or(0));
+        let active = |host: u32| engine.check(Ipv4Addr::from(host).into()).is_active();
+        let turns: Vec<u64> =
+            (0..=last).filter(|turn| active(marker(feed) | *turn as u32)).collect();
+        match turns[..] {
+            [turn] if !list(feed, turn).into_iter().all(active) => {
+                found.torn.push(format!("{who}: feed {feed} has a part of turn {turn}"));
+            }
+            [turn] if Some(turn) >= heard.turn => {}
+            [turn] => found.lost.push(format!("{who}: turn {turn} of {:?}", heard.turn)),
+            // Its first generation was never acknowledged: then there is nothing of it.
+            [] if heard.turn.is_none() && !list(feed, last).into_iter().any(active) => {}
+            _ => found.torn.push(format!("{who}: feed {feed} is of turns {turns:?}")),
+        }
     }
 }
 
