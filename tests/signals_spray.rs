@@ -34,7 +34,7 @@ fn spray(count: u32) {
     let before = resident();
     let began = std::time::Instant::now();
     for n in 0..count {
-        let client = IpAddr::V4(Ipv4Addr::from_bits(0x5000_0000 + n * 7));
+        let client = IpAddr::V4(Ipv4Addr::from_bits(0x5000_0000 + n * 5));
         assert!(engine.signal(client, "failed_login").unwrap());
     }
     let took = began.elapsed();

@@ -103,13 +103,16 @@ SIGNALS = json.loads((VECTORS / "signals.json").read_text())
 def test_signals_vectors(vector: dict) -> None:
     when, then = vector["when"], vector["then"]
     with artif.Engine(in_memory=True, **SIGNALS["given"]) as engine:
+
+        def report() -> None:
+            for ip, name, count in when["reports"]:
+                engine.signal(ip, name, count)
+
         if "error" in then:
             with pytest.raises(artif.errors.BY_CODE[then["error"]]):
-                for ip, name, count in when["reports"]:
-                    engine.signal(ip, name, count)
+                report()
             return
-        for ip, name, count in when["reports"]:
-            engine.signal(ip, name, count)
+        report()
         if "forget" in when:
             assert engine.forget_signals(when["forget"])
         answer = engine.check(when["lookup"])

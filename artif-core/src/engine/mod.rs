@@ -94,7 +94,7 @@ pub trait ReputationEngine: Send + Sync {
     /// Every listing of the address within the retention: active ones first, then by time.
     fn history(&self, ip: IpAddr) -> Vec<Evidence>;
 
-    /// What was known of the address at a moment in the past.
+    /// What was known of the address at a moment in the past, by feeds: own signals are of now.
     fn check_at(&self, ip: IpAddr, at: DateTime<Utc>) -> PastReputation;
 
     /// How the engine is.

@@ -16,7 +16,8 @@ impl Engine {
     /// where the table is so full that all in the report's place say more. When two processes add to
     /// one place in the same instant, a report may be lost; none is counted twice.
     ///
-    /// Errors: [`Error::Invalid`] for a kind that is not configured, [`Error::Io`] where this process
+    /// Errors: [`Error::Invalid`](crate::Error::Invalid) for a kind that is not configured,
+    /// [`Error::Io`](crate::Error::Io) where this process
     /// may only read the folder.
     ///
     /// ```
