@@ -133,6 +133,9 @@ pub(crate) fn kinds(names: Option<Vec<String>>) -> PyResult<Vec<Kind>> {
             PyValueError::new_err(format!("no column {name:?}: there are {}", known.join(", ")))
         })
     };
+    if names.is_empty() {
+        return Err(PyValueError::new_err("name at least one column"));
+    }
     names.iter().map(kind).collect()
 }
 

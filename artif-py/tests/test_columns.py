@@ -66,6 +66,8 @@ def test_columns_by_name(reader: artif.Reader) -> None:
         columns["nonsense"]
     with pytest.raises(ValueError, match='no column "nonsense"'):
         reader.check_columns([BAD], columns=["nonsense"])
+    with pytest.raises(ValueError, match="at least one"):
+        reader.check_columns([BAD], columns=[])
     with pytest.raises(IndexError):
         columns.feeds[2]
     assert columns.feeds[-2] == ["mine"]

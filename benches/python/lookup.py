@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -212,7 +212,7 @@ def redis_get(clock, ips: list[str]) -> str:
     binary = shutil.which("redis-server")
     if binary is None:
         return "no redis-server"
-    socket = str(Path(sys.argv[0]).parent / ".redis.sock")
+    socket = str(Path(tempfile.mkdtemp(prefix="artif-bench-")) / "redis.sock")
     command = [binary, "--port", "0", "--unixsocket", socket, "--save", ""]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
         try:
