@@ -82,7 +82,16 @@ impl Pinned {
     #[inline]
     pub fn check(&self, ip: IpAddr) -> Reputation<Borrowed<'_>> {
         let address = Canonical::of(ip);
-        let record = self.view.record(address);
+        if self.view.signals.is_some() {
+            return self.check_with_signals(address);
+        }
+        let record = self.view.snapshot.lookup(address);
+        Reputation::borrowed(address, record, &self.view)
+    }
+
+    #[inline(never)]
+    fn check_with_signals(&self, address: Canonical) -> Reputation<Borrowed<'_>> {
+        let record = self.view.record_with_signals(address);
         Reputation::borrowed(address, record, &self.view)
     }
 

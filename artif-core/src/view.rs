@@ -43,7 +43,7 @@ impl View {
 
     /// Apart, so that who has no signals pays for one comparison.
     #[inline(never)]
-    fn record_with_signals(&self, address: Canonical) -> Record {
+    pub(crate) fn record_with_signals(&self, address: Canonical) -> Record {
         let record = self.snapshot.lookup(address);
         let moved = self.signals.as_ref().and_then(|s| self.moved_record(s, address, &record));
         moved.unwrap_or(record)
