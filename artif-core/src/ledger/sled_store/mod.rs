@@ -38,9 +38,9 @@ use crate::net::Prefix;
 /// Below this the disk is not worth a rebuild.
 const RENEW_FROM: u64 = 8 << 20;
 /// How much larger than its content the folder may grow.
-const RENEW_RATIO: u64 = 8;
+const RENEW_RATIO: u64 = 6;
 /// Content never takes more than so many times a listing's few bytes …
-const LISTING_BYTES: u64 = 32;
+const LISTING_BYTES: u64 = 24;
 
 /// A [`Store`] on disk, in `ledger/` below the data folder.
 ///
