@@ -155,8 +155,17 @@ export declare function ruledLog(): string | null
 /** The reference of the last ruling, which passing ones have not. */
 export declare function ruledReference(): string | null
 
+/** Sends what was noted; resolves to what became of it on each server, as JSON. */
+export declare function sendSightings(id: number): Promise<string>
+
 /** Before anything else in each thread: how errors are made, and where answers are written. */
 export declare function setUp(maker: (code: string, message: string, isRetryable: boolean) => Error, scratch: Float64Array): void
+
+/**
+ * Notes that an address was met, or was harmless, for the MISP servers that want to hear of it;
+ * whether it will be sent.
+ */
+export declare function sighting(id: number, ip: Address, falsePositive: boolean): boolean
 
 /** Adds reports of the application about an address; says whether they are kept. */
 export declare function signal(id: number, ip: Address, name: string, count: number): boolean
