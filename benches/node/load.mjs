@@ -29,7 +29,7 @@ async function serve(kind, data) {
   createServer(answer).listen(0, "127.0.0.1");
   process.on("message", (message) => {
     if (message === "sequence")
-      process.send({ sequence: reader?.status().snapshot?.sequence ?? 0 });
+      process.send({ sequence: reader?.status().snapshot.id ?? 0 });
     if (message === "questions") process.send({ grown: manyQuestions(reader) });
   });
 }
@@ -92,7 +92,7 @@ async function measure() {
   let swaps = 0;
   const slowest = [];
   let firing = true;
-  const shots = fired(url, SECONDS).finally(() => {
+  const shots = Promise.resolve(fired(url, SECONDS)).finally(() => {
     firing = false;
   });
   while (firing) {
@@ -105,7 +105,7 @@ async function measure() {
     while (waiting.size > 0) {
       for (const worker of [...waiting]) {
         const { sequence } = await asked(worker, "sequence");
-        if (sequence >= snapshot.sequence) waiting.delete(worker);
+        if (sequence >= snapshot.id) waiting.delete(worker);
       }
       if (waiting.size > 0) await sleep(5);
     }
