@@ -160,6 +160,15 @@ impl Pinned {
         self.view.snapshot.organisation(number)
     }
 
+    /// The size of the snapshot that it holds, in bytes: as long as it does, so much stays mapped.
+    ///
+    /// ```
+    /// assert!(artif_core::Engine::in_memory().unwrap().pin().snapshot_bytes() > 0);
+    /// ```
+    pub fn snapshot_bytes(&self) -> u64 {
+        self.view.snapshot.bytes().len() as u64
+    }
+
     /// The sequence number of the snapshot that answers. Numbers in columns belong to it.
     ///
     /// ```

@@ -9,7 +9,7 @@ use napi_derive::napi;
 
 use crate::address::{Address, number};
 use crate::error::{invalid, lift, raise};
-use crate::table::{Handle, Opened, STATE, Slot, State, asking, keep, opened};
+use crate::table::{Handle, Opened, STATE, State, asking, keep_view, opened};
 
 /// The score alone.
 #[napi]
@@ -80,7 +80,7 @@ impl State {
 #[napi]
 pub fn view(env: &Env, id: u32) -> napi::Result<Handle> {
     let pin = lift(env, STATE.with_borrow(|state| Ok(state.as_it_was(id)?.pin.clone())))?;
-    Ok(keep(Slot::View(pin)))
+    keep_view(env, pin)
 }
 
 fn seen<T>(

@@ -69,10 +69,21 @@ impl Opened {
 }
 
 /// Keeps a slot until it is closed or collected.
-#[napi]
+#[napi(custom_finalize)]
 #[derive(Debug)]
 pub struct Handle {
     id: u32,
+    /// Bytes that the collector is told of, as it sees but a small object.
+    outside: i64,
+}
+
+impl ObjectFinalize for Handle {
+    fn finalize(self, env: Env) -> napi::Result<()> {
+        if self.outside > 0 {
+            env.adjust_external_memory(-self.outside)?;
+        }
+        Ok(())
+    }
 }
 
 #[napi]
@@ -116,7 +127,17 @@ pub(crate) fn keep(slot: Slot) -> Handle {
         }
         id
     });
-    Handle { id }
+    Handle { id, outside: 0 }
+}
+
+/// Keeps what answers of one snapshot are read from. The collector is told how much that is: an old
+/// snapshot stays mapped until the last answer from it is collected, which would else have no hurry.
+pub(crate) fn keep_view(env: &Env, pin: Pinned) -> napi::Result<Handle> {
+    let outside = i64::try_from(pin.snapshot_bytes()).unwrap_or(i64::MAX);
+    let mut handle = keep(Slot::View(pin));
+    env.adjust_external_memory(outside)?;
+    handle.outside = outside;
+    Ok(handle)
 }
 
 pub(crate) fn keep_source(opened: Opened) -> Handle {
