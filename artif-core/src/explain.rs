@@ -136,7 +136,8 @@ impl Explanation {
     ///
     /// ```
     /// # use artif_core::{Engine, ReputationEngine};
-    /// # let engine = Engine::builder().in_memory().build().unwrap();
+    /// # let config = artif_core::Config::from_toml("[scoring]\nscorer = 'risk'\n").unwrap();
+    /// # let engine = Engine::builder().config(config).in_memory().build().unwrap();
     /// let explanation = engine.explain("93.184.216.34".parse().unwrap());
     /// let [low, high] = explanation.interval.unwrap();
     /// let confidence = explanation.confidence().unwrap();

@@ -43,15 +43,14 @@ impl Flat {
         let mut chain = Vec::new();
         let mut standing = |cover| {
             let mut items = covers.items(cover);
-            let standing = match (items.next(), items.next()) {
-                (Some(set), None) => alone.get(set as usize).copied().unwrap_or(NOTHING),
-                _ => {
-                    chain.clear();
-                    for set in covers.items(cover) {
-                        chain.extend_from_slice(gathered.sets.get(set));
-                    }
-                    classify.standing(&chain, reach, &mut feed_sets)
+            let standing = if let (Some(set), None) = (items.next(), items.next()) {
+                alone.get(set as usize).copied().unwrap_or(NOTHING)
+            } else {
+                chain.clear();
+                for set in covers.items(cover) {
+                    chain.extend_from_slice(gathered.sets.get(set));
                 }
+                classify.standing(&chain, reach, &mut feed_sets)
             };
             *ids.entry(standing).or_insert_with(|| {
                 standings.push(standing);
