@@ -100,6 +100,7 @@ mod sealed;
 mod seed_json;
 mod signals;
 mod snapshot;
+mod space;
 mod thresholds;
 mod verdict;
 mod view;

@@ -48,6 +48,11 @@ impl Overlay {
         &self.entries
     }
 
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The overrides around an address, the most specific first; expired ones too.
     pub(crate) fn covering(&self, address: IpAddr) -> impl Iterator<Item = &Override> {
         let address = canonical_address(address);

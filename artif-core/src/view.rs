@@ -99,6 +99,15 @@ impl View {
     /// The verdict about a canonical address whose record this is; overrides count.
     #[inline]
     pub(crate) fn verdict(&self, address: Canonical, record: &Record) -> Verdict {
+        if self.overlay.is_empty() {
+            return record.verdict();
+        }
+        self.verdict_with_overrides(address, record)
+    }
+
+    /// Apart, so that who has no overrides pays for one comparison.
+    #[inline(never)]
+    fn verdict_with_overrides(&self, address: Canonical, record: &Record) -> Verdict {
         match self.decides(address).map(|entry| entry.action) {
             None => record.verdict(),
             Some(OverrideAction::Allow) => Verdict::Allowed,
@@ -131,9 +140,8 @@ impl View {
     /// The feeds of a set.
     #[inline]
     pub(crate) fn feed_set(&self, set: u32) -> impl ExactSizeIterator<Item = &SnapshotFeed> {
-        let feeds = &self.snapshot.meta().feeds;
-        let places = self.snapshot.feed_set(set).iter();
-        places.map(|place| feeds.get(place.get() as usize).unwrap_or(&UNKNOWN_FEED))
+        let feed = |place| self.snapshot.meta().feeds.get(place as usize).unwrap_or(&UNKNOWN_FEED);
+        self.snapshot.feed_set(set).iter().map(move |place| feed(place.get()))
     }
 
     /// Whether the snapshot is older than it should get.

@@ -32,6 +32,7 @@ use crate::net::{Prefix, PrefixSet, special_blocks};
 use crate::score::{
     Document, Documents, FeedFacts, Model, Past, ScoreInput, Scorer, State, Subject, Territory,
 };
+use crate::space;
 use crate::thresholds::Thresholds;
 
 const DAY: f64 = 86_400.0;
@@ -404,6 +405,16 @@ impl Answers {
                 (keys.len() - 1) as u32
             })
         }));
+        // Number 0 stays with the special-purpose addresses.
+        let to_number = |value: &u32| renamed.get(*value as usize).copied().unwrap_or(0);
+        let values = cut.v4.values.iter().map(to_number);
+        let mut space = space::addresses4(&cut.v4.starts, values, keys.len());
+        space.iter_mut().take(1).for_each(|space| *space = u64::MAX);
+        let final_numbers = space::numbers(&space);
+        let keys = space::renumbered(&keys, &final_numbers);
+        renamed.iter_mut().for_each(|number| {
+            *number = final_numbers.get(*number as usize).copied().unwrap_or(0);
+        });
         let rename = |value: u32| renamed.get(value as usize).copied().unwrap_or(0);
         cut.v4 = cut.v4.renamed(rename);
         cut.v6 = cut.v6.renamed(rename);
