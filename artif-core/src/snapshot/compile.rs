@@ -409,12 +409,14 @@ impl Answers {
         let to_number = |value: &u32| renamed.get(*value as usize).copied().unwrap_or(0);
         let values = cut.v4.values.iter().map(to_number);
         let mut space = space::addresses4(&cut.v4.starts, values, keys.len());
-        space.iter_mut().take(1).for_each(|space| *space = u64::MAX);
+        if let Some(special) = space.first_mut() {
+            *special = u64::MAX;
+        }
         let final_numbers = space::numbers(&space);
         let keys = space::renumbered(&keys, &final_numbers);
-        renamed.iter_mut().for_each(|number| {
+        for number in &mut renamed {
             *number = final_numbers.get(*number as usize).copied().unwrap_or(0);
-        });
+        }
         let rename = |value: u32| renamed.get(value as usize).copied().unwrap_or(0);
         cut.v4 = cut.v4.renamed(rename);
         cut.v6 = cut.v6.renamed(rename);

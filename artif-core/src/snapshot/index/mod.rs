@@ -4,6 +4,11 @@
 //! both fast ones are made of nodes that need two ([`node`]), in as little space as possible: what
 //! fits the cache is not waited for. The rest of the crate knows only [`build`] and [`Index`].
 
+#![expect(
+    clippy::inline_always,
+    reason = "a search is compiled for a kind of processor only where it is inlined in what is"
+)]
+
 mod compact;
 mod cost;
 mod flat;

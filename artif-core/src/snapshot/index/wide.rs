@@ -2,7 +2,7 @@
 //! fewer instructions an address, so that the processor has more addresses in work at once.
 
 use super::flat::Flat;
-use super::line::{FLIP, KEYS, Line, SEPARATORS_AT, Search};
+use super::line::{Line, Search};
 
 /// Exists only where the processor has AVX2, POPCNT, BMI1 and BMI2.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +15,8 @@ mod x86 {
         _mm256_set1_epi16,
     };
 
-    use super::*;
+    use super::super::line::{FLIP, KEYS, SEPARATORS_AT};
+    use super::{Flat, Line, Search, Wide};
 
     impl Wide {
         /// `None` where the processor cannot.
@@ -32,6 +33,7 @@ mod x86 {
         #[inline]
         #[expect(unsafe_code, reason = "what was found out at run time no compiler knows")]
         pub(in super::super) fn run<R>(self, work: impl FnOnce() -> R) -> R {
+            let Self(()) = self;
             // SAFETY: `self` exists only where the processor has these features.
             unsafe { run(work) }
         }
