@@ -29,7 +29,7 @@ pub fn feed_report(env: &Env, id: u32) -> napi::Result<Object<'_>> {
     ts_args_type = "replay: string, catalogue: string | undefined | null, config: string | undefined | null, settings: string | undefined | null, scorers: Array<string> | undefined | null, start: string | undefined | null, negatives: number | undefined | null, seed: number | undefined | null, onDay?: ((day: string) => void) | undefined | null",
     ts_return_type = "Promise<string>"
 )]
-#[expect(clippy::too_many_arguments, reason = "TypeScript gives them names")]
+#[allow(clippy::too_many_arguments, reason = "TypeScript gives them names")]
 pub fn backtest<'env>(
     env: &'env Env,
     replay: String,

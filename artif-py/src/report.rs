@@ -114,7 +114,11 @@ impl BacktestReport {
     replay, *, catalogue=None, config=None, scorers=None, start=None, negatives=None, seed=None,
     on_day=None, **settings
 ))]
-#[expect(clippy::too_many_arguments, reason = "in Python they have names")]
+#[expect(
+    clippy::too_many_arguments,
+    clippy::needless_pass_by_value,
+    reason = "in Python they have names, and are made of what it gives"
+)]
 pub(crate) fn backtest(
     py: Python<'_>,
     replay: PathBuf,

@@ -150,25 +150,24 @@ impl Rows {
     }
 }
 
-/// So many addresses are worth a thread: they take some twenty times as long as starting one.
-const SHARE: usize = 1 << 16;
+/// So many addresses at a time are worth being shared out: it takes some ten times as long to answer
+/// for them as to start a thread. Whoever is done takes the next, so that a thread that starts late
+/// holds up nobody.
+const SHARE: usize = 1 << 15;
 
 /// The addresses in parts of one size, of which the last may be smaller.
 fn shares(addresses: Addresses<'_>) -> Vec<Addresses<'_>> {
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let count = (addresses.len() / SHARE).clamp(1, processors);
-    let size = addresses.len().div_ceil(count).max(1);
     match addresses {
-        _ if count == 1 => vec![addresses],
-        Addresses::V4(all) => all.chunks(size).map(Addresses::V4).collect(),
-        Addresses::V6Bytes(all) => all.chunks(size).map(Addresses::V6Bytes).collect(),
-        Addresses::Text(all) => all.chunks(size).map(Addresses::Text).collect(),
+        _ if addresses.len() < 2 * SHARE => vec![addresses],
+        Addresses::V4(all) => all.chunks(SHARE).map(Addresses::V4).collect(),
+        Addresses::V6Bytes(all) => all.chunks(SHARE).map(Addresses::V6Bytes).collect(),
+        Addresses::Text(all) => all.chunks(SHARE).map(Addresses::Text).collect(),
         Addresses::Packed { text, offsets } => {
-            let shares = offset_shares(offsets, size);
+            let shares = offset_shares(offsets, SHARE);
             shares.map(|offsets| Addresses::Packed { text, offsets }).collect()
         }
         Addresses::LargePacked { text, offsets } => {
-            let shares = offset_shares(offsets, size);
+            let shares = offset_shares(offsets, SHARE);
             shares.map(|offsets| Addresses::LargePacked { text, offsets }).collect()
         }
         other => vec![other],
@@ -190,7 +189,8 @@ fn answer(
     pin: &Pinned,
     parts: Vec<(Addresses<'_>, AnswerColumns<'_>)>,
 ) -> artif_core::Result<usize> {
-    let threads = parts.len();
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = parts.len().min(processors);
     let left = Mutex::new(parts.into_iter());
     let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
     let work = || {

@@ -21,7 +21,7 @@ static DIGITS: [[u8; 16]; WAYS] = WAYS_BY_PLACES.1;
 
 const WAYS_BY_PLACES: ([(u16, u8); 256], [[u8; 16]; WAYS]) = ways();
 
-#[expect(clippy::indexing_slicing, clippy::panic, reason = "checked when compiled")]
+#[expect(clippy::indexing_slicing, reason = "checked when compiled")]
 const fn ways() -> ([(u16, u8); 256], [[u8; 16]; WAYS]) {
     let mut slots = [(0, 0); 256];
     let mut digits = [[0x80; 16]; WAYS];
