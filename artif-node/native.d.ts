@@ -120,9 +120,6 @@ export declare function gatekeeperHeader(id: number): string | null
 
 export declare function gatekeeperIsExempt(id: number, path: string): boolean
 
-/** The score alone, of an IPv4 address as a number. */
-export declare function gateNumber(id: number, ip: number): number
-
 /**
  * A function that writes the score of its argument to the scratch array, for one engine or reader.
  *

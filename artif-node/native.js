@@ -872,7 +872,6 @@ module.exports.gatekeeperClient = nativeBinding.gatekeeperClient
 module.exports.gatekeeperEnforces = nativeBinding.gatekeeperEnforces
 module.exports.gatekeeperHeader = nativeBinding.gatekeeperHeader
 module.exports.gatekeeperIsExempt = nativeBinding.gatekeeperIsExempt
-module.exports.gateNumber = nativeBinding.gateNumber
 module.exports.gateOf = nativeBinding.gateOf
 module.exports.hasSnapshot = nativeBinding.hasSnapshot
 module.exports.history = nativeBinding.history

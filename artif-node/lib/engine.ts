@@ -65,8 +65,6 @@ export abstract class Answers {
    * ```
    */
   gate(ip: Address): number {
-    // Numbers are cheaper, unless they are first taken for texts.
-    if (typeof ip === "number") return native.gateNumber(this.#id, ip);
     this.#gate(ip);
     return scratch[SCORE] as number;
   }

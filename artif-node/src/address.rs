@@ -73,6 +73,24 @@ pub(crate) unsafe fn text(env: sys::napi_env, value: sys::napi_value) -> Option<
     artif_core::address(std::str::from_utf8(bytes.get(..length)?).ok()?).ok()
 }
 
+/// The address that a text spells or a number is; nothing for anything else.
+///
+/// # Safety
+///
+/// `env` and `value` are Node's.
+#[inline]
+pub(crate) unsafe fn plain(env: sys::napi_env, value: sys::napi_value) -> Option<IpAddr> {
+    // SAFETY: as promised to this function.
+    if let Some(address) = unsafe { text(env, value) } {
+        return Some(address);
+    }
+    let mut number = 0.0;
+    // SAFETY: the same; Node writes to the number.
+    let status = unsafe { sys::napi_get_value_double(env, value, &raw mut number) };
+    let bits = (status == sys::Status::napi_ok).then_some(number).and_then(whole)?;
+    Some(Ipv4Addr::from_bits(bits).into())
+}
+
 /// An address in any form.
 ///
 /// # Safety
@@ -105,12 +123,6 @@ fn read<T: FromNapiValue>(value: Unknown<'_>) -> napi::Result<T> {
     let inner = value.value();
     // SAFETY: both come from Node in this call.
     unsafe { T::from_napi_value(inner.env, value.raw()) }
-}
-
-/// An IPv4 address as a number.
-pub(crate) fn number(number: f64) -> artif_core::Result<IpAddr> {
-    let address = whole(number).map(Ipv4Addr::from_bits).map(IpAddr::V4);
-    address.ok_or_else(|| Error::BadAddress { input: number.to_string() })
 }
 
 /// A number that is an IPv4 address: whole, and within 32 bits.

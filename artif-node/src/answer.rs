@@ -8,9 +8,9 @@ use napi::bindgen_prelude::*;
 use napi::sys;
 use napi_derive::napi;
 
-use crate::address::{Address, number};
+use crate::address::Address;
 use crate::error::{invalid, lift, raise};
-use crate::table::{Handle, Opened, STATE, State, asking, keep_view, opened};
+use crate::table::{Handle, Opened, STATE, State, keep_view, opened};
 
 /// A function that writes the score of its argument to the scratch array, for one engine or reader.
 ///
@@ -43,7 +43,7 @@ unsafe extern "C" fn gate(env: sys::napi_env, info: sys::napi_callback_info) -> 
     }
     let id = number.addr() as u32;
     // SAFETY: both are Node's, from this call.
-    let told = match unsafe { crate::address::text(env, ip) } {
+    let told = match unsafe { crate::address::plain(env, ip) } {
         Some(address) => tell_score(env, id, address),
         // SAFETY: the same.
         None => unsafe { crate::address::any(env, ip) }.and_then(|ip| tell_score(env, id, ip.0)),
@@ -64,13 +64,6 @@ fn tell_score(env: sys::napi_env, id: u32, ip: IpAddr) -> napi::Result<()> {
         Ok(())
     });
     lift(&Env::from_raw(env), told)
-}
-
-/// The score alone, of an IPv4 address as a number.
-#[napi]
-pub fn gate_number(env: &Env, id: u32, ip: f64) -> napi::Result<f64> {
-    let ip = lift(env, number(ip))?;
-    asking(env, id, |source| source.pin.score(ip))
 }
 
 /// Writes an answer to the scratch array.
