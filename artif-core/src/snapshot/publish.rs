@@ -96,12 +96,27 @@ fn remove_old(dir: &Path, newest: u64, keep: usize) {
 
 /// Replaces `path` so that after a crash it holds either what it held before or `bytes`, whole.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace(path, bytes, true)
+}
+
+/// The same while the system runs. After a power loss there may be the old content, the new one or
+/// anything: for what has a checksum, and stands elsewhere durably.
+pub(crate) fn write_unsynced(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace(path, bytes, false)
+}
+
+fn replace(path: &Path, bytes: &[u8], durably: bool) -> Result<()> {
     let temporary = path.with_extension(format!("tmp{}", std::process::id()));
     let write = || {
         let mut file = files::create(&temporary)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
+        if durably {
+            file.sync_all()?;
+        }
         fs::rename(&temporary, path)?;
+        if !durably {
+            return Ok(());
+        }
         // The parent of a bare name is the empty path.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         sync_folder(folder.unwrap_or(Path::new(".")))
