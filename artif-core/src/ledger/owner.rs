@@ -134,6 +134,8 @@ impl Ledger {
         let mut ledger = Self { dir: dir.to_owned(), store, log, mended, process, _lock: lock };
         ledger.absorb_pending()?;
         ledger.mend()?;
+        // Everything was read once, in a thread of its own.
+        crate::heap::give_back();
         Ok(ledger)
     }
 

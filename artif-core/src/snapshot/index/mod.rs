@@ -21,6 +21,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use self::compact::Compact;
 pub(crate) use self::cost::cost as index_cost;
+pub(super) use self::cost::costs;
 use self::flat::Flat;
 use self::line::Line;
 use self::node::Lines;
