@@ -104,8 +104,8 @@ fn refresh(folder: &Folder) -> Ended {
     ended
 }
 
-/// Verdict, feeds and system of each address; or what there is to read about why there are none.
-fn answers(folder: &Folder) -> Result<Vec<[String; 3]>, String> {
+/// Verdict, feeds, system and reports of each address; or what there is to read about why there are none.
+fn answers(folder: &Folder) -> Result<Vec<[String; 4]>, String> {
     let ended = folder.run(&[&["check", "--json"], &ASKED[..]].concat());
     if ended.code != 0 {
         return Err(ended.stderr);
@@ -116,7 +116,12 @@ fn answers(folder: &Folder) -> Result<Vec<[String; 3]>, String> {
         .as_array()
         .unwrap()
         .iter()
-        .map(|one| [text(one, "verdict"), text(one, "blacklists"), text(&one["metadata"], "asn")])
+        .map(|one| {
+            let reported = one["signals"].as_array().is_some_and(|signals| !signals.is_empty());
+            let reported = if reported { "reported" } else { "" };
+            let of = |key| text(one, key);
+            [of("verdict"), of("blacklists"), text(&one["metadata"], "asn"), reported.to_owned()]
+        })
         .collect())
 }
 
@@ -170,9 +175,9 @@ fn every_file_of_a_full_folder_may_be_damaged() {
     assert_eq!(right[0][0], "\"dangerous\"");
     assert!(right[1][1].contains("added"), "{right:?}");
     assert_eq!(right[2][1], "[]", "the feed is off");
-    assert!(right[3][1].contains("misp"), "{right:?}");
+    assert!(right[3][1].contains("an event"), "{right:?}");
     assert_eq!(right[4][0], "\"blocked\"");
-    assert_ne!(right[5][0], right[7][0], "the report counts");
+    assert_eq!([&right[5][3], &right[7][3]], ["reported", ""], "{right:?}");
     assert_eq!(right[6][2], "\"AS64496\"");
     let kept = tempfile::tempdir().unwrap();
     copy(&data, kept.path());
@@ -187,7 +192,7 @@ fn every_file_of_a_full_folder_may_be_damaged() {
             let what = format!("{name}, damage {how}");
             // Signals are kept in one table in memory that is the file.
             let is_table = name.starts_with("signals");
-            let same = |answers: &[[String; 3]]| {
+            let same = |answers: &[[String; 4]]| {
                 answers
                     .iter()
                     .zip(&right)

@@ -13,6 +13,24 @@ pub(crate) fn give_back() {
     }
 }
 
+/// Lets the allocator map large buffers each on its own, so that their memory goes back when they are
+/// freed. By default glibc learns from buffers that are freed to keep them: a process that compiles a
+/// snapshot from time to time then holds ten times what it needs. It concerns all of the process, so
+/// that it is only for those that do nothing else.
+#[cfg(feature = "cli")]
+pub(crate) fn keep_nothing_large() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        const LARGE: libc::c_int = 1 << 20;
+        #[expect(unsafe_code, reason = "a C function")]
+        // SAFETY: it takes two numbers, changes how later allocations are made, and may be called
+        // from any thread. Where it refuses, all stays as it is.
+        unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
