@@ -223,6 +223,7 @@ mod tests {
 
     use super::*;
     use crate::ledger::OverrideAction::{Allow, Block};
+    use crate::ledger::{Ledger, LedgerOptions};
 
     fn entry(prefix: &str, action: crate::ledger::OverrideAction) -> Override {
         Override::new(prefix.parse().unwrap(), action, DateTime::UNIX_EPOCH)
@@ -294,7 +295,7 @@ mod tests {
         tear();
         assert_eq!(Overlay::load(dir.path()).unwrap().entries(), &entries[1..], "no checkpoint");
         // Two checkpoints have what then goes out of the log.
-        let ledger = crate::ledger::Ledger::open(dir.path(), &Default::default()).unwrap();
+        let ledger = Ledger::open(dir.path(), &LedgerOptions::default()).unwrap();
         ledger.put_override(&entries[0]).unwrap();
         let last = ledger.store().absorbed();
         ledger.checkpoint().unwrap();

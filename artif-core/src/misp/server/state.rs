@@ -232,10 +232,13 @@ impl Folder {
     /// The same in a file of another name.
     pub(crate) fn load_file<T: Default + serde::de::DeserializeOwned>(&self, name: &str) -> T {
         let path = self.0.join(name);
-        sealed::read(&path, HEADER).map(Option::unwrap_or_default).unwrap_or_else(|error| {
-            tracing::warn!(%error, "damaged: begun anew");
-            T::default()
-        })
+        match sealed::read(&path, HEADER) {
+            Ok(kept) => kept.unwrap_or_default(),
+            Err(error) => {
+                tracing::warn!(%error, "damaged: begun anew");
+                T::default()
+            }
+        }
     }
 
     pub(crate) fn save_file(&self, name: &str, state: &impl Serialize) -> Result<()> {
