@@ -7,6 +7,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
+    clippy::format_collect,
     reason = "tests"
 )]
 
@@ -29,7 +30,7 @@ const OVERRIDDEN: u64 = 16;
 
 fn address(number: u32) -> IpAddr {
     // Of several /16s, /24s and lines of the index.
-    Ipv4Addr::from(0x1400_0000 | (number % 8) << 16 | number * 37).into()
+    Ipv4Addr::from(0x1400_0000 | (number % 8) << 16 | (number * 37)).into()
 }
 
 /// Whether a feed lists an address in a generation.
@@ -129,15 +130,11 @@ fn change_overrides(engine: &Engine, stop: &AtomicBool) -> u64 {
             1 => Some(OverrideAction::Allow),
             _ => Some(OverrideAction::Block),
         };
-        match action {
-            Some(action) => {
-                let entry = Override::new(prefix, action, chrono::Utc::now());
-                engine.add_override(entry).unwrap();
-            }
-            None => {
-                let was = engine.remove_override(prefix, "test").unwrap();
-                assert_eq!(was, said[number as usize].is_some());
-            }
+        if let Some(action) = action {
+            engine.add_override(Override::new(prefix, action, chrono::Utc::now())).unwrap();
+        } else {
+            let was = engine.remove_override(prefix, "test").unwrap();
+            assert_eq!(was, said[number as usize].is_some());
         }
         said[number as usize] = action;
         changes += 1;

@@ -22,6 +22,7 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
 }
 
 /// Removes a file and its copy.
+#[cfg(any(feature = "cli", test))]
 pub(crate) fn remove(path: &Path) -> Result<()> {
     fs::remove_file(path).map_err(|error| Error::io("removing", path, error))?;
     let copy = copy_of(path);
@@ -50,6 +51,14 @@ pub(crate) fn mend(path: &Path) -> Result<Option<String>> {
     let text = fs::read(path).map_err(|error| Error::io("reading", path, error))?;
     let (text, damaged) = choose(path, text)?;
     if !damaged {
+        let copy = copy_of(path);
+        if seal(&text) == Seal::Whole && fs::read(&copy).ok().as_deref() != Some(text.as_bytes()) {
+            write_atomically(&copy, text.as_bytes())?;
+            return Ok(Some(format!(
+                "{} was damaged or behind and was written anew",
+                copy.display()
+            )));
+        }
         return Ok(None);
     }
     let aside = beside(path, "damaged");
@@ -151,6 +160,11 @@ mod tests {
                 assert_eq!(fs::read(&path).unwrap(), whole);
             }
         }
+        fs::write(copy_of(&path), "torn").unwrap();
+        let told = mend(&path).unwrap().unwrap();
+        assert!(told.contains("feeds.toml.copy"), "{told}");
+        assert_eq!(fs::read(copy_of(&path)).unwrap(), whole);
+        assert_eq!(mend(&path).unwrap(), None);
         remove(&path).unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "the damaged one stays");
     }
