@@ -86,6 +86,8 @@ pub mod feed;
 pub mod fuzzing;
 mod gate;
 pub mod geo;
+mod heap;
+mod kept;
 pub mod ledger;
 pub mod middleware;
 pub mod misp;

@@ -177,6 +177,8 @@ struct Seen {
     /// A folder that was made anew may have other snapshots under the same names.
     snapshot: Option<(PathBuf, Option<Sign>)>,
     overlay: Option<Sign>,
+    /// Whether the overrides were looked for at all.
+    overlay_read: bool,
     signals: Option<Sign>,
 }
 
@@ -244,12 +246,16 @@ impl Answers {
             // It is replaced, never removed: what it said holds until the owner mends it.
             let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
             trouble = Some(Error::io("reading", Overlay::path(dir), gone));
-        } else if overlay != seen.overlay {
-            match Overlay::load(dir) {
+        } else if overlay != seen.overlay || !seen.overlay_read {
+            // Only a power loss makes the file older than what was acknowledged.
+            let load = if seen.overlay_read { Overlay::follow } else { Overlay::load };
+            match load(dir) {
                 Ok(loaded) => {
-                    self.exchange_overlay(loaded);
-                    seen.overlay = overlay;
-                    changed = true;
+                    (seen.overlay, seen.overlay_read) = (overlay, true);
+                    if loaded != *self.view.load().overlay {
+                        self.exchange_overlay(loaded);
+                        changed = true;
+                    }
                 }
                 Err(error) => trouble = Some(error),
             }

@@ -78,6 +78,8 @@ pub(super) struct Shared {
     pub(super) misp_folder: Option<tempfile::TempDir>,
     /// What was found damaged and mended when the folder was opened, for the status.
     pub(super) mended: Mutex<Vec<String>>,
+    /// Why the last refresh could not publish, if it could not.
+    pub(super) unpublished: Mutex<Option<String>>,
     /// What the newest documents held.
     pub(super) read_counts: Mutex<BTreeMap<FeedId, ReadCounts>>,
 }
@@ -535,6 +537,9 @@ impl ReputationEngine for Engine {
         let mended = self.shared.mended.lock().unwrap_or_else(PoisonError::into_inner);
         status.mended.clone_from(&mended);
         drop(mended);
+        let unpublished = self.shared.unpublished.lock().unwrap_or_else(PoisonError::into_inner);
+        status.unpublished.clone_from(&unpublished);
+        drop(unpublished);
         status.find_problems();
         status
     }

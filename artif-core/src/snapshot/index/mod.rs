@@ -27,6 +27,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use self::compact::Compact;
 pub(crate) use self::cost::cost as index_cost;
+pub(super) use self::cost::costs;
 use self::flat::Flat;
 use self::line::{Line, Plain};
 use self::node::Lines;
