@@ -321,6 +321,12 @@ pub trait Model: Send + Sync + fmt::Debug {
         Territory::default()
     }
 
+    /// Whether [`Self::score`] looks at what the databases say, [`Subject::geo`] and
+    /// [`Subject::record`]. If not, addresses that differ in nothing else need one score.
+    fn is_local(&self) -> bool {
+        true
+    }
+
     /// The bounds between which the score lies with 90 % probability, as far as the amount of
     /// evidence tells; `None` from models that cannot say.
     fn interval(&self, subject: &Subject<'_>, nearby: Option<&dyn Nearby>) -> Option<[f64; 2]> {

@@ -14,26 +14,24 @@ use rustc_hash::FxHashMap;
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U32, U64};
 
-use super::flatten::{Covers, Ranges, flatten, overlay};
+use super::cut::{Flat, Place, cut};
 use super::format::{Section, Writer};
-use super::gather::{Gathered, Listings, gather};
+use super::gather::{Gathered, gather};
 use super::index::{self, IndexTier};
 use super::meta::{Meta, SnapshotCounts, SnapshotFeed};
-use super::networks::{ListedIntervals, spells};
+use super::networks::ListedIntervals;
 use super::organisations;
 use super::records::{ListingRow, Prefix6Row, Record, Sets, Standing as StandingRow};
-use crate::category::CategorySet;
+use super::standing::{Classify, NOTHING, Standing};
 use crate::clock::{Seconds, seconds, span};
 use crate::error::{Error, Result};
 use crate::feed::{FeedId, Role};
-use crate::geo::{GeoDatabase, GeoTable};
+use crate::geo::{GeoDatabase, GeoRecord, GeoTable};
 use crate::ledger::Store;
-use crate::net::{Prefix, PrefixSet, special_blocks};
-use crate::score::{
-    Document, Documents, FeedFacts, Model, Past, ScoreInput, Scorer, State, Subject, Territory,
-};
-use crate::space;
+use crate::net::PrefixSet;
+use crate::score::{Document, Documents, FeedFacts, Model, ScoreInput, Scorer, State, Subject};
 use crate::thresholds::Thresholds;
+use crate::verdict::Verdict;
 
 const DAY: f64 = 86_400.0;
 
@@ -76,23 +74,6 @@ pub(crate) struct Compiled {
     pub(crate) counts: SnapshotCounts,
 }
 
-/// What a set of listings, or a chain of such sets, amounts to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Standing {
-    state: State,
-    /// Threat feeds: those that list now, else those that did within the time looked at.
-    feeds: u32,
-    labels: u32,
-    categories: CategorySet,
-    /// Those of them that threat feeds gave.
-    threats: CategorySet,
-    /// When it left its last feed, where it is remembered; 0 while active.
-    ended: Seconds,
-    /// On a warninglist that keeps feeds alone from blocking it.
-    capped: bool,
-    past: Past,
-}
-
 /// Compiles a snapshot. The same input gives the same bytes.
 pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
     let counts = |place: usize| input.feeds.get(place).is_none_or(|feed| !feed.outdated);
@@ -122,32 +103,41 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
         standings: &within_horizon,
         feed_sets: &feed_sets,
     };
-    let model = input.scorer.fit(&ScoreInput {
-        feeds: &facts,
-        documents: &documents,
-        networks: &networks,
-        geo: input.geo,
-        window_days: f64::from(input.window) / DAY,
-        prior: input.prior,
-    })?;
+    // The scorer learns on one core while the other flattens what it learns from.
+    let (model, flat) = std::thread::scope(|scope| {
+        let sets = feed_sets.clone();
+        let flat =
+            scope.spawn(|| Flat::new(&gathered, &classify, &within_window, input.window, sets));
+        let model = input.scorer.fit(&ScoreInput {
+            feeds: &facts,
+            documents: &documents,
+            networks: &networks,
+            geo: input.geo,
+            window_days: f64::from(input.window) / DAY,
+            prior: input.prior,
+        });
+        (model, flat.join())
+    });
+    let model = model?;
+    let flat = flat.map_err(|_| Error::Invalid {
+        what: "snapshot",
+        reason: "flattening what is listed: its thread panicked".to_owned(),
+    });
 
-    let mut cut = cut(&gathered, input.geo, &model.territory());
-    let mut chain = Vec::new();
-    let standings: Vec<Standing> = (0..cut.covers.len() as u32)
-        .map(|cover| {
-            chain.clear();
-            cut.covers.items(cover).for_each(|set| chain.extend_from_slice(gathered.sets.get(set)));
-            classify.standing(&chain, input.window, &mut feed_sets)
-        })
-        .collect();
+    let flat = flat?;
+    let cut = cut(&flat, input.geo, &model.territory());
     let size = cut.v4.starts.len() * 8 + cut.v6.starts.len() * 20 + gathered.v4.len() * 12;
-    let answers = Answers::new(&mut cut, &standings);
-    let mut writer = Writer::new(size + answers.keys.len() * 32 + (8 << 20));
+    let mut writer = Writer::new(size + cut.places.len() * 32 + (8 << 20));
     let organisations = organisations::Places::write(&input.geo.organisations, &mut writer);
+    let mut scorings = Scorings {
+        input: &input,
+        flat: &flat,
+        model: model.as_ref(),
+        known: (!model.is_local()).then(FxHashMap::default),
+    };
     let records: Vec<Record> = std::iter::once(Record::SPECIAL_PURPOSE)
-        .chain(answers.keys.iter().skip(1).map(|answer| {
-            let scored = record(&input, model.as_ref(), &feed_sets, &answers.standings, *answer);
-            scored.with_organisation_at(|number| organisations.of(number))
+        .chain(cut.places.iter().skip(1).map(|place| {
+            scorings.record(*place).with_organisation_at(|number| organisations.of(number))
         }))
         .collect();
 
@@ -171,12 +161,12 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
     let next_edge = historical.map(|s| s.ended.saturating_add(input.window)).min();
     let next_edge = next_edge.into_iter().chain(input.edge).min();
 
-    let rows = records.as_bytes().len() + answers.standings.len() * size_of::<StandingRow>();
+    let rows = records.as_bytes().len() + flat.standings.len() * size_of::<StandingRow>();
     let room = input.memory_budget.saturating_sub(rows as u64);
     index::build(&mut writer, &cut.v4, &cut.v6, input.index, room)?;
     writer.section(Section::Records, records.as_bytes());
-    answers.write(&mut writer);
-    write_sets(&mut writer, [Section::FeedSetEnds, Section::FeedSetMembers], &feed_sets);
+    write_places(&mut writer, &flat.standings, &cut.places);
+    write_sets(&mut writer, [Section::FeedSetEnds, Section::FeedSetMembers], &flat.feed_sets);
     write_listings(&mut writer, &gathered);
     writer.section(Section::Model, &model.encode());
     let (sequence, now) = (input.sequence, input.now);
@@ -204,71 +194,6 @@ fn refuse_index(input: &Input<'_>, gathered: &Gathered) -> Result<()> {
     Err(Error::Invalid { what: "index", reason })
 }
 
-/// Both families cut into ranges whose addresses do not differ.
-struct Cut {
-    v4: Ranges<u32>,
-    v6: Ranges<u128>,
-    covers: Covers,
-    /// What each range's value stands for. The first is that of all special-purpose addresses.
-    answers: Vec<Place>,
-}
-
-/// What makes the answer for a range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-struct Place {
-    /// A chain of covers, or the standing that it comes to.
-    listed: u32,
-    /// A geo record.
-    geo: u32,
-    neighbourhood: i8,
-}
-
-fn cut(gathered: &Gathered, geo: &GeoTable, territory: &Territory) -> Cut {
-    let mut covers = Covers::new();
-    let nets4 = gathered.v4.iter().zip(&gathered.v4_sets);
-    let listed4 = flatten(nets4.map(|(p, set)| (p.first(), p.last(), *set)), &mut covers);
-    let nets6 = gathered.v6.iter().zip(&gathered.v6_sets);
-    let listed6 = flatten(nets6.map(|(p, set)| (p.first(), p.last(), *set)), &mut covers);
-    let (special4, special6) = special_ranges();
-
-    let mut answers = vec![Place::default()];
-    let mut ids: FxHashMap<Place, u32> = FxHashMap::default();
-    let mut answer = |[listed, geo, special, neighbourhood]: [u32; 4]| {
-        if special != 0 {
-            return 0;
-        }
-        let place = Place { listed, geo, neighbourhood: (neighbourhood as u8).cast_signed() };
-        *ids.entry(place).or_insert_with(|| {
-            answers.push(place);
-            (answers.len() - 1) as u32
-        })
-    };
-    let numbers = |values: &[i8]| -> Vec<u32> {
-        values.iter().map(|value| u32::from(value.cast_unsigned())).collect()
-    };
-    let mut v4 = Ranges::new();
-    overlay(
-        [
-            (&listed4.starts[..], &listed4.values[..]),
-            (&geo.v4_starts, &geo.v4_records),
-            (&special4.starts, &special4.values),
-            (&territory.v4_starts, &numbers(&territory.v4_values)),
-        ],
-        |start, values| v4.push(start, answer(values)),
-    );
-    let mut v6 = Ranges::new();
-    overlay(
-        [
-            (&listed6.starts[..], &listed6.values[..]),
-            (&geo.v6_starts, &geo.v6_records),
-            (&special6.starts, &special6.values),
-            (&territory.v6_starts, &numbers(&territory.v6_values)),
-        ],
-        |start, values| v6.push(start, answer(values)),
-    );
-    Cut { v4, v6, covers, answers }
-}
-
 fn state(standings: &[Standing], set: u32) -> State {
     standings.get(set as usize).map_or(State::Unknown, |standing| standing.state)
 }
@@ -286,202 +211,70 @@ fn facts(feed: &SnapshotFeed, now: Seconds) -> FeedFacts {
     }
 }
 
-const NOTHING: Standing = Standing {
-    state: State::Unknown,
-    feeds: 0,
-    labels: 0,
-    categories: CategorySet::EMPTY,
-    threats: CategorySet::EMPTY,
-    ended: 0,
-    capped: false,
-    past: Past { spells: 0, spell_days: 0 },
-};
-
-/// Turns listings into where an address stands.
-struct Classify<'a> {
-    feeds: &'a [SnapshotFeed],
-    listings: &'a Listings,
-    now: Seconds,
-    /// Seconds for which what left all feeds is told from what never was in any; 0 for none.
-    memory: Seconds,
+/// Scores places.
+struct Scorings<'a> {
+    input: &'a Input<'a>,
+    flat: &'a Flat,
+    model: &'a dyn Model,
+    /// Score and verdict by standing and neighbourhood, where the model looks at no more.
+    known: Option<FxHashMap<(u32, i8), (f64, Verdict)>>,
 }
 
-impl Classify<'_> {
-    /// What these listings amount to, looking back `reach` seconds from now.
-    fn standing(&self, listings: &[u32], reach: Seconds, sets: &mut Sets) -> Standing {
-        let (mut active, mut past, mut labels) = (Vec::new(), Vec::new(), Vec::new());
-        let mut last_ended = 0;
-        let mut remembered = Vec::new();
-        for id in listings {
-            let Some(listing) = self.listings.get(*id) else { continue };
-            let Some(feed) = self.feeds.get(listing.feed as usize) else { continue };
-            if feed.role == Role::Threat
-                && (listing.ended == 0 || self.now.saturating_sub(listing.ended) < self.memory)
-                && self.memory > 0
-            {
-                remembered.push((listing.first_seen, listing.ended));
+impl Scorings<'_> {
+    fn record(&mut self, place: Place) -> Record {
+        let standing = self.flat.standings.get(place.listed as usize).copied().unwrap_or(NOTHING);
+        let found = self.input.geo.records.get(place.geo as usize).copied().unwrap_or_default();
+        let key = (place.listed, place.neighbourhood);
+        let known = self.known.as_ref().and_then(|known| known.get(&key).copied());
+        let (score, verdict) = known.unwrap_or_else(|| {
+            let scored = self.score(&standing, found, place);
+            if let Some(known) = &mut self.known {
+                known.insert(key, scored);
             }
-            match (feed.role, listing.ended) {
-                (Role::Threat, 0) => active.push(listing.feed),
-                (Role::Threat, ended) if self.now.saturating_sub(ended) < reach => {
-                    past.push(listing.feed);
-                    last_ended = last_ended.max(ended);
-                }
-                (Role::Threat, _) => {}
-                (_, 0) => labels.push(listing.feed),
-                _ => {}
-            }
-        }
-        let (state, mut feeds, ended) = if !active.is_empty() {
-            (State::Active, active, 0)
-        } else if past.is_empty() {
-            let ended = remembered.iter().map(|(_, ended)| *ended).max();
-            (State::Unknown, Vec::new(), ended.unwrap_or(0))
+            scored
+        });
+        let mut record = Record::new(place.listed, standing.state, verdict, found, score);
+        record.neighbourhood = place.neighbourhood;
+        record
+    }
+
+    fn score(&self, standing: &Standing, found: GeoRecord, place: Place) -> (f64, Verdict) {
+        let score = self.model.score(&Subject {
+            state: standing.state,
+            feeds: self.flat.feed_sets.get(standing.feeds),
+            labels: self.flat.feed_sets.get(standing.labels),
+            age_days: f64::from(self.input.now.saturating_sub(standing.ended)) / DAY,
+            past: standing.past,
+            neighbourhood: place.neighbourhood,
+            geo: place.geo,
+            record: found,
+        });
+        let thresholds = &self.input.thresholds;
+        let verdict = thresholds.verdict(standing.state, score, standing.threats);
+        if standing.capped {
+            (score.max(thresholds.triage_below), verdict.capped())
         } else {
-            (State::Historical, past, last_ended)
-        };
-        for list in [&mut feeds, &mut labels] {
-            list.sort_unstable();
-            list.dedup();
-        }
-        let said = |list: &[u32]| {
-            let sets = list.iter().filter_map(|f| self.feeds.get(*f as usize));
-            sets.fold(CategorySet::EMPTY, |all, feed| all.union(feed.categories))
-        };
-        let threats = said(&feeds);
-        let categories = threats.union(said(&labels));
-        let capped =
-            labels.iter().any(|f| self.feeds.get(*f as usize).is_some_and(SnapshotFeed::caps));
-        Standing {
-            state,
-            feeds: sets.intern(&feeds),
-            labels: sets.intern(&labels),
-            categories,
-            threats,
-            ended,
-            capped,
-            past: spells(&mut remembered, self.now),
+            (score, verdict)
         }
     }
 }
 
-fn record(
-    input: &Input<'_>,
-    model: &dyn Model,
-    sets: &Sets,
-    standings: &[Standing],
-    answer: Place,
-) -> Record {
-    let standing = standings.get(answer.listed as usize).copied().unwrap_or(NOTHING);
-    let found = input.geo.records.get(answer.geo as usize).copied().unwrap_or_default();
-    let score = model.score(&Subject {
-        state: standing.state,
-        feeds: sets.get(standing.feeds),
-        labels: sets.get(standing.labels),
-        age_days: f64::from(input.now.saturating_sub(standing.ended)) / DAY,
-        past: standing.past,
-        neighbourhood: answer.neighbourhood,
-        geo: answer.geo,
-        record: found,
-    });
-    let verdict = input.thresholds.verdict(standing.state, score, standing.threats);
-    let (score, verdict) = if standing.capped {
-        (score.max(input.thresholds.triage_below), verdict.capped())
-    } else {
-        (score, verdict)
-    };
-    let mut record = Record::new(answer.listed, standing.state, verdict, found, score);
-    record.neighbourhood = answer.neighbourhood;
-    record
-}
-
-/// The distinct answers: many chains of covers come to the same standing.
-struct Answers {
-    /// The first is [`NOTHING`].
-    standings: Vec<Standing>,
-    /// With places in `standings`; the first is that of special-purpose addresses.
-    keys: Vec<Place>,
-}
-
-impl Answers {
-    /// Numbers them, and makes the ranges lead to these numbers.
-    fn new(cut: &mut Cut, by_cover: &[Standing]) -> Self {
-        let mut standings = vec![NOTHING];
-        let mut ids: FxHashMap<Standing, u32> = std::iter::once((NOTHING, 0)).collect();
-        let cover_ids: Vec<u32> = by_cover
-            .iter()
-            .map(|standing| {
-                *ids.entry(*standing).or_insert_with(|| {
-                    standings.push(*standing);
-                    (standings.len() - 1) as u32
-                })
-            })
-            .collect();
-        let mut keys = vec![Place::default()];
-        let mut numbers: FxHashMap<Place, u32> = FxHashMap::default();
-        let mut renamed = vec![0];
-        renamed.extend(cut.answers.iter().skip(1).map(|place| {
-            let listed = cover_ids.get(place.listed as usize).copied().unwrap_or(0);
-            let key = Place { listed, ..*place };
-            *numbers.entry(key).or_insert_with(|| {
-                keys.push(key);
-                (keys.len() - 1) as u32
-            })
-        }));
-        // Number 0 stays with the special-purpose addresses.
-        let to_number = |value: &u32| renamed.get(*value as usize).copied().unwrap_or(0);
-        let values = cut.v4.values.iter().map(to_number);
-        let mut space = space::addresses4(&cut.v4.starts, values, keys.len());
-        if let Some(special) = space.first_mut() {
-            *special = u64::MAX;
-        }
-        let final_numbers = space::numbers(&space);
-        let keys = space::renumbered(&keys, &final_numbers);
-        for number in &mut renamed {
-            *number = final_numbers.get(*number as usize).copied().unwrap_or(0);
-        }
-        let rename = |value: u32| renamed.get(value as usize).copied().unwrap_or(0);
-        cut.v4 = cut.v4.renamed(rename);
-        cut.v6 = cut.v6.renamed(rename);
-        Self { standings, keys }
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        let rows: Vec<StandingRow> = self
-            .standings
-            .iter()
-            .map(|standing| StandingRow {
-                feeds: standing.feeds.into(),
-                labels: standing.labels.into(),
-                categories: standing.categories.bits().into(),
-                ended: standing.ended.into(),
-                spells: standing.past.spells,
-                spell_days: standing.past.spell_days,
-                zero: [0; 2],
-            })
-            .collect();
-        writer.section(Section::Standings, rows.as_bytes());
-        let places: Vec<U32> = self.keys.iter().map(|place| U32::new(place.geo)).collect();
-        writer.section(Section::RecordGeo, places.as_bytes());
-    }
-}
-
-fn special_ranges() -> (Ranges<u32>, Ranges<u128>) {
-    let mut v4 = Vec::new();
-    let mut v6 = Vec::new();
-    for block in special_blocks() {
-        match block.prefix {
-            Prefix::V4(p) => v4.push((p.first(), p.last(), p)),
-            Prefix::V6(p) => v6.push((p.first(), p.last(), p)),
-        }
-    }
-    v4.sort_unstable_by_key(|n| n.2);
-    v6.sort_unstable_by_key(|n| n.2);
-    let mut covers = Covers::new();
-    (
-        flatten(v4.into_iter().map(|(first, last, _)| (first, last, 1)), &mut covers),
-        flatten(v6.into_iter().map(|(first, last, _)| (first, last, 1)), &mut covers),
-    )
+fn write_places(writer: &mut Writer, standings: &[Standing], places: &[Place]) {
+    let rows: Vec<StandingRow> = standings
+        .iter()
+        .map(|standing| StandingRow {
+            feeds: standing.feeds.into(),
+            labels: standing.labels.into(),
+            categories: standing.categories.bits().into(),
+            ended: standing.ended.into(),
+            spells: standing.past.spells,
+            spell_days: standing.past.spell_days,
+            zero: [0; 2],
+        })
+        .collect();
+    writer.section(Section::Standings, rows.as_bytes());
+    let geo: Vec<U32> = places.iter().map(|place| U32::new(place.geo)).collect();
+    writer.section(Section::RecordGeo, geo.as_bytes());
 }
 
 /// The listed networks as a scorer sees them.

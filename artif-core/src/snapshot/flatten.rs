@@ -86,6 +86,14 @@ impl<A: Bits> Ranges<A> {
         Self { starts: vec![A::ZERO], values: vec![0] }
     }
 
+    /// With room for so many more.
+    pub(crate) fn with_capacity(more: usize) -> Self {
+        let mut ranges = Self::new();
+        ranges.starts.reserve(more);
+        ranges.values.reserve(more);
+        ranges
+    }
+
     /// Starts a range at `start`, which is not before the last one's start.
     pub(crate) fn push(&mut self, start: A, value: u32) {
         if self.starts.last() == Some(&start) {
@@ -143,23 +151,20 @@ pub(crate) fn overlay<A: Bits, const N: usize>(
     mut visit: impl FnMut(A, [u32; N]),
 ) {
     let mut places = [0_usize; N];
+    let mut values = partitions.map(|(_, ids)| ids.first().copied().unwrap_or(0));
+    let mut starts = partitions.map(|(starts, _)| starts.get(1).copied());
     let mut at = A::ZERO;
     loop {
-        let mut values = [0; N];
-        let mut next: Option<A> = None;
-        for ((value, place), (starts, ids)) in values.iter_mut().zip(&mut places).zip(&partitions) {
-            while starts.get(*place + 1).is_some_and(|start| *start <= at) {
-                *place += 1;
-            }
-            *value = ids.get(*place).copied().unwrap_or(0);
-            if let Some(&start) = starts.get(*place + 1) {
-                next = Some(next.map_or(start, |n| n.min(start)));
-            }
-        }
         visit(at, values);
-        match next {
-            Some(start) => at = start,
-            None => return,
+        let Some(next) = starts.iter().flatten().min() else { return };
+        at = *next;
+        let parts = values.iter_mut().zip(&mut starts).zip(&mut places).zip(&partitions);
+        for (((value, start), place), (all, ids)) in parts {
+            while start.is_some_and(|start| start <= at) {
+                *place += 1;
+                *value = ids.get(*place).copied().unwrap_or(0);
+                *start = all.get(*place + 1).copied();
+            }
         }
     }
 }

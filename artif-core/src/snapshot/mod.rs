@@ -1,6 +1,7 @@
 //! The compiled file that answers come from.
 
 mod compile;
+mod cut;
 mod flatten;
 mod format;
 #[cfg(any(test, fuzzing))]
@@ -15,6 +16,7 @@ mod publish;
 mod reader;
 mod records;
 mod scan;
+mod standing;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,7 @@
 //! The lift chain: from all that is listed to what the surroundings of an address say of it.
 //!
 //! The levels are organisation, autonomous system, announced network (the widest aligned block
-//! around the address that one system announces), and four lengths of covering prefixes. With the
-//! mass `n` and the size `N` of the group at each level, and the rate `p` that the level above
+//! around the address that one system announces), and some lengths of covering prefixes. With the mass `n` and the size `N` of the group at each level, and the rate `p` that the level above
 //! leads to expect,
 //!
 //! ```text
@@ -67,7 +66,7 @@ struct Run<A> {
 }
 
 /// The systems and organisations that the geo table names.
-struct Places {
+pub(super) struct Places {
     /// For each geo record its system's place; 0 is nobody.
     by_record: Vec<u32>,
     /// For each place the system's number and its organisation.
@@ -75,7 +74,7 @@ struct Places {
 }
 
 impl Places {
-    fn new(records: &[GeoRecord]) -> Self {
+    pub(super) fn new(records: &[GeoRecord]) -> Self {
         let mut systems = vec![(None, None)];
         let mut ids: FxHashMap<(Option<u32>, Option<u32>), u32> = FxHashMap::default();
         let by_record = records.iter().map(|record| {
@@ -109,9 +108,12 @@ fn runs<A: Address>(geo: &GeoTable, places: &Places) -> Vec<Run<A>> {
 type Steps<A> = (Vec<A>, Vec<i8>);
 
 /// Learns from the listed networks of a family.
-pub(super) fn learn<A: Address>(geo: &GeoTable, entries: &[Entry<A>]) -> (Groups, Steps<A>) {
-    let places = Places::new(&geo.records);
-    let runs = runs::<A>(geo, &places);
+pub(super) fn learn<A: Address>(
+    geo: &GeoTable,
+    places: &Places,
+    entries: &[Entry<A>],
+) -> (Groups, Steps<A>) {
+    let runs = runs::<A>(geo, places);
     let sums = system_sums(&runs, entries, places.systems.len());
     let announced = sums.iter().skip(1).fold(Sums::default(), |all, sums| Sums {
         mass: all.mass + sums.mass,
@@ -123,9 +125,9 @@ pub(super) fn learn<A: Address>(geo: &GeoTable, entries: &[Entry<A>]) -> (Groups
         return (Groups::default(), (vec![A::ZERO], vec![0]));
     }
     let base = all.mass / all.size.max(1.0);
-    let rates = rates::<A>(&places, &sums, base);
-    let systems = systems(&places, &sums, &rates, base);
-    let levels = A::LEVELS.map(|level| Nodes::new(level, entries, known));
+    let rates = rates::<A>(places, &sums, base);
+    let systems = systems(places, &sums, &rates, base);
+    let levels = A::LEVELS.iter().map(|level| Nodes::new(*level, entries, known)).collect();
     let steps = sweep(&runs, entries, &rates, base, levels);
     (Groups { base, systems }, steps)
 }
@@ -175,7 +177,9 @@ fn rates<A: Address>(places: &Places, sums: &[Sums], base: f64) -> Vec<f64> {
 /// The systems with something listed, for explanations.
 fn systems(places: &Places, sums: &[Sums], rates: &[f64], base: f64) -> Vec<System> {
     let mut systems: Vec<System> = Vec::new();
-    let mut known: Vec<_> = places.systems.iter().zip(sums).zip(rates).collect();
+    let listed =
+        places.systems.iter().zip(sums).zip(rates).filter(|((_, sums), _)| sums.mass > 0.0);
+    let mut known: Vec<_> = listed.collect();
     known.sort_by_key(|(((number, _), _), _)| *number);
     for (((number, _), sums), rate) in known {
         let Some(number) = *number else { continue };
@@ -184,7 +188,6 @@ fn systems(places: &Places, sums: &[Sums], rates: &[f64], base: f64) -> Vec<Syst
             None => systems.push(System { number, mass: sums.mass, lift: (rate / base).ln() }),
         }
     }
-    systems.retain(|system| system.mass > 0.0);
     systems
 }
 
@@ -199,6 +202,9 @@ struct Nodes<A> {
     /// The prefix whose announced size was asked for last, and that size.
     sized: Option<(A, f64)>,
     run: usize,
+    /// The rate with this level, and the last address for which it holds.
+    rate: f64,
+    until: A,
 }
 
 impl<A: Address> Nodes<A> {
@@ -212,6 +218,8 @@ impl<A: Address> Nodes<A> {
             announced: known && level.length < A::CELL,
             sized: None,
             run: 0,
+            rate: 0.0,
+            until: A::ZERO,
         };
         for entry in entries.iter().filter(|entry| entry.length >= level.length) {
             let first = entry.first.first(level.length);
@@ -266,6 +274,14 @@ impl<A: Address> Nodes<A> {
         self.sized = Some((first, size));
         size
     }
+
+    /// Brings the rate to an address where the level above leads to expect `rate`.
+    fn raise(&mut self, rate: f64, address: A, runs: &[Run<A>]) {
+        let (mass, until) = self.mass(address);
+        let ratio = ratio(mass, self.size(address, runs), rate);
+        self.rate = rate * self.level.share.of(ratio);
+        self.until = until;
+    }
 }
 
 /// Goes through the whole family once.
@@ -274,7 +290,7 @@ fn sweep<A: Address>(
     entries: &[Entry<A>],
     rates: &[f64],
     base: f64,
-    mut levels: [Nodes<A>; 4],
+    mut levels: Vec<Nodes<A>>,
 ) -> Steps<A> {
     let (mut starts, mut values) = (Vec::new(), Vec::new());
     let mut entries = entries.iter().peekable();
@@ -282,24 +298,36 @@ fn sweep<A: Address>(
         let above = rates.get(run.system as usize).copied().unwrap_or(base);
         let mut next = Some(run.first);
         while let Some(first) = next {
-            let length = first.widest(run.last);
-            let last = first.last(length);
+            // What nobody announces has no announced networks.
+            let (length, last) = match run.system {
+                0 => (A::BITS, run.last),
+                _ => {
+                    let length = first.widest(run.last);
+                    (length, first.last(length))
+                }
+            };
             let mut mass = 0.0;
             while let Some(entry) = entries.next_if(|entry| entry.first <= last) {
                 if entry.length >= length {
                     mass += entry.mass;
                 }
             }
-            let rate = above * ratio(mass, A::size(length).max(A::SMALLEST), above);
+            let network = match run.system {
+                0 => above,
+                _ => above * ratio(mass, A::size(length).max(A::SMALLEST), above),
+            };
             let mut at = Some(first);
             while let Some(address) = at {
-                let mut rate = rate;
+                // What holds here as well need not be worked out again.
+                let (mut rate, mut moved) = (network, address == first);
                 let mut end = last;
                 for nodes in &mut levels {
-                    let (mass, until) = nodes.mass(address);
-                    end = end.min(until);
-                    let ratio = ratio(mass, nodes.size(address, runs), rate);
-                    rate *= nodes.level.share.of(ratio);
+                    moved = moved || nodes.until < address;
+                    if moved {
+                        nodes.raise(rate, address, runs);
+                    }
+                    rate = nodes.rate;
+                    end = end.min(nodes.until);
                 }
                 let value = steps((rate / base).ln());
                 if values.last() != Some(&value) {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::chain::{Groups, ratio};
 use super::mass::{Entry, addresses, cap_cells, scale, weigh};
-use super::space::Address;
+use super::space::{Address, Level};
 use super::{Parts, RiskModel, SLOPE, STEPS, logistic};
 use crate::net::Prefix;
 use crate::score::{Nearby, State, Subject, Term};
@@ -192,9 +192,9 @@ fn chain<A: Numbered>(
     if groups.base <= 0.0 {
         return Vec::new();
     }
-    let [widest, ..] = A::LEVELS;
     let announced_network = network(nearby);
-    let around = Prefix::new(nearby.address(), widest.length.min(announced_network.len()));
+    let widest = A::LEVELS.iter().map(|level| level.length).fold(announced_network.len(), u8::min);
+    let around = Prefix::new(nearby.address(), widest);
     let listed = around.map(|around| entries(model, around, nearby, A::number)).unwrap_or_default();
     let listed_in = |length: u8| {
         let first = address.first(length);
@@ -203,19 +203,19 @@ fn chain<A: Numbered>(
             .filter(|entry| entry.length >= length && entry.first.first(length) == first);
         inside.fold((0, 0.0), |(count, mass), entry| (count + 1, mass + entry.mass))
     };
-    let inside = A::LEVELS.map(|level| listed_in(level.length));
     // As when the model was made: narrow levels are announced or not, of wide ones a part may be.
     let known = !groups.systems.is_empty();
-    let sizes = A::LEVELS.map(|level| {
+    let sized = |level: &'static Level| {
         let size = A::size(level.length);
-        match Prefix::new(nearby.address(), level.length) {
+        let size = match Prefix::new(nearby.address(), level.length) {
             Some(prefix) if known && level.length < A::CELL => {
                 (size * announced(nearby, prefix)).max(A::SMALLEST)
             }
             _ => size,
-        }
-    });
-    let levels = || A::LEVELS.iter().zip(inside).zip(sizes);
+        };
+        (level, listed_in(level.length), size)
+    };
+    let levels: Vec<_> = A::LEVELS.iter().map(sized).collect();
 
     let number = subject.record.asn;
     let name = number.map_or_else(|| "networks nobody announces".to_owned(), |n| format!("AS{n}"));
@@ -233,10 +233,10 @@ fn chain<A: Numbered>(
     } else {
         // Nothing is kept of systems without listings: their lift is what is left of Σ.
         let climb = |mut rate: f64| {
-            levels().fold(rate, |_, ((level, (_, mass)), size)| {
-                rate *= level.share.of(ratio(mass, size, rate));
-                rate
-            })
+            for (level, (_, mass), size) in &levels {
+                rate *= level.share.of(ratio(*mass, *size, rate));
+            }
+            rate
         };
         let (mut low, mut high) = (-40.0_f64, 40.0_f64);
         for _ in 0..60 {
@@ -254,7 +254,7 @@ fn chain<A: Numbered>(
     }
 
     let mut above = if lifts.len() > 1 { announced_network.to_string() } else { name };
-    for ((level, (count, mass)), size) in levels() {
+    for (level, (count, mass), size) in levels {
         let ratio = ratio(mass, size, rate);
         let raised = level.share.of(ratio);
         let text = match count {

@@ -30,6 +30,18 @@ pub(super) struct FeedModel {
     pub(super) confirmed: f64,
 }
 
+impl FeedModel {
+    /// How far it is to be believed; `decayed`, by what it last confirmed.
+    fn belief(&self, decayed: bool) -> f64 {
+        let age = self.confirmed - FRESH_DAYS;
+        if decayed && age > 0.0 {
+            self.reliability * (-age / self.half_life).exp2()
+        } else {
+            self.reliability
+        }
+    }
+}
+
 /// Who is behind feeds.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Publisher {
@@ -95,8 +107,7 @@ impl RiskModel {
         let only_aggregates = threats().all(|feed| feed.aggregate);
         let mut witnesses: Vec<(u32, f64)> = Vec::new();
         for feed in threats().filter(|feed| only_aggregates || !feed.aggregate) {
-            let age = if decayed { (feed.confirmed - FRESH_DAYS).max(0.0) } else { 0.0 };
-            let belief = feed.reliability * (-age / feed.half_life).exp2();
+            let belief = feed.belief(decayed);
             match witnesses.iter_mut().find(|witness| witness.0 == feed.publisher) {
                 Some(witness) => witness.1 = witness.1.max(belief),
                 None => witnesses.push((feed.publisher, belief)),
@@ -107,6 +118,11 @@ impl RiskModel {
 
     /// The probability that one of these feeds is right.
     pub(super) fn believed(&self, feeds: &[u32], decayed: bool) -> f64 {
+        // Most of what is listed has one feed: no need for a list.
+        if let [feed] = feeds {
+            let threat = self.feeds.get(*feed as usize).filter(|feed| feed.role == Role::Threat);
+            return threat.map_or(0.0, |feed| 1.0 - (1.0 - feed.belief(decayed)));
+        }
         let mut witnesses = self.witnesses(feeds, decayed);
         // In one order whatever the order of feeds, to the last bit.
         witnesses.sort_by(|a, b| a.1.total_cmp(&b.1));

@@ -93,8 +93,9 @@ impl RiskScorer {
     pub fn learn(&self, input: &ScoreInput<'_>) -> RiskModel {
         let (mut feeds, mut publishers) = feeds::learn(input);
         let listed = mass::gather(input, &mut feeds, &mut publishers);
-        let (groups4, v4) = chain::learn(input.geo, &listed.v4);
-        let (groups6, v6) = chain::learn(input.geo, &listed.v6);
+        let places = chain::Places::new(&input.geo.records);
+        let (groups4, v4) = chain::learn(input.geo, &places, &listed.v4);
+        let (groups6, v6) = chain::learn(input.geo, &places, &listed.v6);
         RiskModel {
             // NaN becomes the default.
             prior: if input.prior > 0.0 && input.prior < 1.0 { input.prior } else { 0.01 },
@@ -240,6 +241,11 @@ impl Model for RiskModel {
 
     fn territory(&self) -> Territory {
         self.territory.clone()
+    }
+
+    fn is_local(&self) -> bool {
+        // What systems and countries mean is in the neighbourhood.
+        false
     }
 
     fn interval(&self, subject: &Subject<'_>, nearby: Option<&dyn Nearby>) -> Option<[f64; 2]> {

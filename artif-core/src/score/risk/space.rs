@@ -41,7 +41,7 @@ pub(super) trait Address: Copy + Ord + std::fmt::Debug {
     const MAX: Self;
     const BITS: u8;
     /// Covering prefixes, from wide to narrow.
-    const LEVELS: [Level; 4];
+    const LEVELS: &'static [Level];
     /// The length of the networks in which the mass of one publisher is bounded.
     const CELL: u8;
     /// The length of what counts as one address: hosts have a /64 to themselves.
@@ -68,8 +68,14 @@ pub(super) trait Address: Copy + Ord + std::fmt::Debug {
 
     /// Units in a network of this length, at least one.
     fn size(length: u8) -> f64 {
-        2_f64.powi(i32::from(Self::UNIT) - i32::from(length.min(Self::UNIT)))
+        power_of_two(Self::UNIT.saturating_sub(length))
     }
+}
+
+/// 2 to the power of this; `powi` is a loop.
+fn power_of_two(power: u8) -> f64 {
+    const BIAS: u64 = 1023;
+    f64::from_bits((BIAS + u64::from(power)) << (f64::MANTISSA_DIGITS - 1))
 }
 
 macro_rules! address {
@@ -103,19 +109,18 @@ macro_rules! address {
 
         fn units(self, last: Self) -> f64 {
             let addresses = (last - self) as f64 + 1.0;
-            (addresses * 2_f64.powi(i32::from(Self::UNIT) - i32::from(<Self as Address>::BITS)))
-                .max(1.0)
+            (addresses / power_of_two(<Self as Address>::BITS - Self::UNIT)).max(1.0)
         }
     };
 }
 
 impl Address for u32 {
     address!(u32);
-    const LEVELS: [Level; 4] = [
+    // A /28 more gains 0.0001 AUC, and doubles what there is to compile.
+    const LEVELS: &'static [Level] = &[
         level(16, Share::Half, "/16"),
         level(20, Share::ThreeQuarters, "/20"),
         level(24, Share::Whole, "/24"),
-        level(28, Share::Whole, "/28"),
     ];
     const CELL: u8 = 24;
     const UNIT: u8 = 32;
@@ -132,7 +137,7 @@ impl Address for u32 {
 
 impl Address for u128 {
     address!(u128);
-    const LEVELS: [Level; 4] = [
+    const LEVELS: &'static [Level] = &[
         level(32, Share::Half, "/32"),
         level(40, Share::ThreeQuarters, "/40"),
         level(48, Share::Whole, "/48"),
