@@ -369,6 +369,7 @@ fn scorers_are_judged_by_the_next_day() {
             "auc",
             "auc_error",
             "calibration_error",
+            "others_below",
             "scorer",
             "tpr_at_0_1_percent",
             "tpr_at_1_percent",

@@ -198,6 +198,10 @@ fn reasons_add_up_and_say_what_would_change_it() {
         assert!((100.0 + sum - explanation.reputation.score()).abs() < 1e-9, "{ip}");
         let [low, high] = explanation.interval.unwrap();
         assert!((low..=high).contains(&explanation.reputation.score()), "{ip}");
+        let confidence = explanation.confidence().unwrap();
+        assert!((confidence - (1.0 - (high - low) / 100.0)).abs() < 1e-12, "{ip}: {confidence}");
+        let json = serde_json::to_value(&explanation).unwrap();
+        assert_eq!(json["confidence"], confidence, "{ip}");
     }
 
     let changes = |ip: &str| engine.explain(ip.parse().unwrap()).changes;

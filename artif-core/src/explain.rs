@@ -130,6 +130,23 @@ pub struct Explanation {
     pub changes: Vec<Change>,
 }
 
+impl Explanation {
+    /// How much of the scale the evidence rules out: 1 less the width of [`Self::interval`], of 100;
+    /// 0 (nothing is known) to 1. `None` where there is no interval.
+    ///
+    /// ```
+    /// # use artif_core::{Engine, ReputationEngine};
+    /// # let engine = Engine::builder().in_memory().build().unwrap();
+    /// let explanation = engine.explain("93.184.216.34".parse().unwrap());
+    /// let [low, high] = explanation.interval.unwrap();
+    /// let confidence = explanation.confidence().unwrap();
+    /// assert!((confidence - (1.0 - (high - low) / 100.0)).abs() < 1e-12);
+    /// ```
+    pub fn confidence(&self) -> Option<f64> {
+        self.interval.map(|[low, high]| (1.0 - (high - low) / 100.0).clamp(0.0, 1.0))
+    }
+}
+
 /// Explains an address.
 pub(crate) fn explain(
     reputation: Reputation,
@@ -381,6 +398,7 @@ impl Serialize for Explanation {
         map.serialize_entry("evidence", &self.evidence)?;
         map.serialize_entry("terms", &self.terms)?;
         map.serialize_entry("interval", &self.interval)?;
+        map.serialize_entry("confidence", &self.confidence())?;
         map.serialize_entry("overrides", &self.overrides)?;
         map.serialize_entry("changes", &self.changes)?;
         map.end()

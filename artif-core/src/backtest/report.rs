@@ -150,6 +150,25 @@ pub struct Measures {
     /// 0.5; `None` of scores that are no probabilities. See
     /// [`calibration_error`](super::calibration_error).
     pub calibration_error: Option<f64>,
+    /// The shares of the others that score below 90, 50, 40 and 10 with a prior of 0.01, as is the
+    /// default; `None` of scores that are no probabilities.
+    pub others_below: Option<[f64; 4]>,
+}
+
+/// The scores of [`Measures::others_below`].
+const BELOW: [f64; 4] = [90.0, 50.0, 40.0, 10.0];
+/// The prior of [`Measures::others_below`].
+const USUAL_PRIOR: f64 = 0.01;
+
+/// The shares of probabilities, made with a prior of 0.5, that are scores below [`BELOW`] with the
+/// usual one.
+fn below(others: &[f64]) -> [f64; 4] {
+    BELOW.map(|score| {
+        // In odds the prior is a factor.
+        let odds = (100.0 - score) / score * (1.0 - USUAL_PRIOR) / USUAL_PRIOR;
+        let above = others.iter().filter(|risk| **risk > odds / (1.0 + odds)).count();
+        above as f64 / others.len().max(1) as f64
+    })
 }
 
 impl Measures {
@@ -162,6 +181,7 @@ impl Measures {
             tpr_at_1_percent: tpr_at(bad, others, 0.01)?,
             tpr_at_5_percent: tpr_at(bad, others, 0.05)?,
             calibration_error: calibrated.then(|| calibration_error(bad, others)).flatten(),
+            others_below: calibrated.then(|| below(others)),
         })
     }
 
@@ -183,6 +203,13 @@ impl Measures {
             tpr_at_1_percent: of(&|m| m.tpr_at_1_percent),
             tpr_at_5_percent: of(&|m| m.tpr_at_5_percent),
             calibration_error: calibrated.then(|| of(&|m| m.calibration_error.unwrap_or_default())),
+            others_below: calibrated.then(|| {
+                std::array::from_fn(|n| {
+                    of(&|m| {
+                        m.others_below.and_then(|shares| shares.get(n).copied()).unwrap_or_default()
+                    })
+                })
+            }),
         })
     }
 }
@@ -277,6 +304,19 @@ impl BacktestReport {
         }
         writeln!(out, "\nNew: listed for the first time the next day, against addresses drawn")?;
         self.days(out, |day| &day.new, &self.mean_new)?;
+        for ScorerResult { scorer, measures } in &self.mean_new {
+            if let Some(shares) = measures.others_below {
+                let list = |values: &mut dyn Iterator<Item = String>| {
+                    values.collect::<Vec<_>>().join(" / ")
+                };
+                let scores = list(&mut BELOW.iter().map(|score| format!("{score:.0}")));
+                let shares = list(&mut shares.iter().map(|share| format!("{:.3}", 100.0 * share)));
+                writeln!(
+                    out,
+                    "Of the others {scorer} (prior {USUAL_PRIOR}) has below {scores}: {shares} %"
+                )?;
+            }
+        }
         writeln!(out, "\nBack: listed again the next day, against those that stay away")?;
         self.days(out, |day| &day.back, &self.mean_back)?;
         if !self.feeds.is_empty() {

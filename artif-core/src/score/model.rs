@@ -321,6 +321,13 @@ pub trait Model: Send + Sync + fmt::Debug {
         Territory::default()
     }
 
+    /// What of a number of [`Self::territory`] matters to addresses in this state: it may be coarser
+    /// where scores hardly depend on it, for the fewer distinct answers.
+    fn nearby(&self, state: State, neighbourhood: i8) -> i8 {
+        let _ = state;
+        neighbourhood
+    }
+
     /// Whether [`Self::score`] looks at what the databases say, [`Subject::geo`] and
     /// [`Subject::record`]. If not, addresses that differ in nothing else need one score.
     fn is_local(&self) -> bool {

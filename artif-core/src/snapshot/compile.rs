@@ -125,7 +125,7 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
     });
 
     let flat = flat?;
-    let cut = cut(&flat, input.geo, &model.territory());
+    let cut = cut(&flat, input.geo, model.as_ref());
     let size = cut.v4.starts.len() * 8 + cut.v6.starts.len() * 20 + gathered.v4.len() * 12;
     let mut writer = Writer::new(size + cut.places.len() * 32 + (8 << 20));
     let organisations = organisations::Places::write(&input.geo.organisations, &mut writer);

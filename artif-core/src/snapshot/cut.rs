@@ -1,6 +1,8 @@
 //! Both families cut into ranges whose addresses do not differ.
 
-use rustc_hash::FxHashMap;
+use std::hash::BuildHasher as _;
+
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::flatten::{Covers, Ranges, flatten, overlay};
 use super::gather::Gathered;
@@ -9,7 +11,8 @@ use super::standing::{Classify, NOTHING, Standing};
 use crate::clock::Seconds;
 use crate::geo::GeoTable;
 use crate::net::{Prefix, special_blocks};
-use crate::score::Territory;
+use crate::score::{Model, State};
+use crate::space;
 
 /// What is listed, flattened.
 pub(super) struct Flat {
@@ -41,15 +44,14 @@ impl Flat {
         let mut chain = Vec::new();
         let mut standing = |cover| {
             let mut items = covers.items(cover);
-            let standing = match (items.next(), items.next()) {
-                (Some(set), None) => alone.get(set as usize).copied().unwrap_or(NOTHING),
-                _ => {
-                    chain.clear();
-                    for set in covers.items(cover) {
-                        chain.extend_from_slice(gathered.sets.get(set));
-                    }
-                    classify.standing(&chain, reach, &mut feed_sets)
+            let standing = if let (Some(set), None) = (items.next(), items.next()) {
+                alone.get(set as usize).copied().unwrap_or(NOTHING)
+            } else {
+                chain.clear();
+                for set in covers.items(cover) {
+                    chain.extend_from_slice(gathered.sets.get(set));
                 }
+                classify.standing(&chain, reach, &mut feed_sets)
             };
             *ids.entry(standing).or_insert_with(|| {
                 standings.push(standing);
@@ -81,48 +83,77 @@ pub(super) struct Cut {
     pub(super) places: Vec<Place>,
 }
 
+/// [`Model::nearby`] of every number, by state.
+struct Neighbourhoods([[i8; 256]; 3]);
+
+impl Neighbourhoods {
+    fn new(model: &dyn Model) -> Self {
+        let of = |state| std::array::from_fn(|n| model.nearby(state, (n as u8).cast_signed()));
+        Self([of(State::Unknown), of(State::Historical), of(State::Active)])
+    }
+
+    fn of(&self, state: State, number: u8) -> i8 {
+        let [unknown, historical, active] = &self.0;
+        let all = match state {
+            State::Unknown => unknown,
+            State::Historical => historical,
+            State::Active => active,
+        };
+        all.get(usize::from(number)).copied().unwrap_or(0)
+    }
+}
+
 /// Distinct places, numbered as they come.
 struct Places {
     all: Vec<Place>,
     ids: FxHashMap<Place, u32>,
-    /// The last ones met, listed and not: ranges of the two kinds take turns.
-    last: [(Place, u32); 2],
+    /// Places met lately, each where its hash says: few enough for the processor's cache, which
+    /// `ids` is not.
+    lately: Vec<(Place, u32)>,
 }
+
+/// How many places are kept at hand; a power of two.
+const LATELY: usize = 4096;
 
 impl Places {
     fn new(expected: usize) -> Self {
         Self {
             all: vec![Place::default()],
-            ids: FxHashMap::with_capacity_and_hasher(expected, rustc_hash::FxBuildHasher),
+            ids: FxHashMap::with_capacity_and_hasher(expected, FxBuildHasher),
             // No place is that of no geo record.
-            last: [(Place { geo: u32::MAX, ..Place::default() }, 0); 2],
+            lately: vec![(Place { geo: u32::MAX, ..Place::default() }, 0); LATELY],
         }
     }
 
     fn id(&mut self, place: Place) -> u32 {
-        let [unlisted, listed] = &mut self.last;
-        let last = if place.listed == 0 { unlisted } else { listed };
-        if last.0 != place {
+        let at = FxBuildHasher.hash_one(place) as usize & (LATELY - 1);
+        let Some(lately) = self.lately.get_mut(at) else { return 0 };
+        if lately.0 != place {
             let id = *self.ids.entry(place).or_insert_with(|| {
                 self.all.push(place);
                 (self.all.len() - 1) as u32
             });
-            *last = (place, id);
+            *lately = (place, id);
         }
-        last.1
+        lately.1
     }
 }
 
 /// Overlays what is listed, who announces, what is for special purposes, and the territory.
-pub(super) fn cut(flat: &Flat, geo: &GeoTable, territory: &Territory) -> Cut {
+pub(super) fn cut(flat: &Flat, geo: &GeoTable, model: &dyn Model) -> Cut {
+    let territory = model.territory();
+    let nearby = Neighbourhoods::new(model);
     let (special4, special6) = special_ranges();
     let mut places = Places::new(geo.records.len() * 2);
     let mut id = |[listed, geo, special, neighbourhood]: [u32; 4]| {
         if special != 0 {
             return 0;
         }
-        let neighbourhood = (neighbourhood as u8).cast_signed();
-        places.id(Place { listed, geo, neighbourhood })
+        let state = match listed {
+            0 => State::Unknown,
+            listed => flat.standings.get(listed as usize).map_or(State::Unknown, |s| s.state),
+        };
+        places.id(Place { listed, geo, neighbourhood: nearby.of(state, neighbourhood as u8) })
     };
     let numbers = |values: &[i8]| -> Vec<u32> {
         values.iter().map(|value| u32::from(value.cast_unsigned())).collect()
@@ -148,7 +179,23 @@ pub(super) fn cut(flat: &Flat, geo: &GeoTable, territory: &Territory) -> Cut {
         ],
         |start, values| v6.push(start, id(values)),
     );
-    Cut { v4, v6, places: places.all }
+    by_space(Cut { v4, v6, places: places.all })
+}
+
+/// The same with places numbered by how many addresses they stand for.
+fn by_space(mut cut: Cut) -> Cut {
+    let values = cut.v4.values.iter().copied();
+    let mut space = space::addresses4(&cut.v4.starts, values, cut.places.len());
+    // Number 0 stays with the special-purpose addresses.
+    if let Some(special) = space.first_mut() {
+        *special = u64::MAX;
+    }
+    let numbers = space::numbers(&space);
+    for value in cut.v4.values.iter_mut().chain(&mut cut.v6.values) {
+        *value = numbers.get(*value as usize).copied().unwrap_or(0);
+    }
+    cut.places = space::renumbered(&cut.places, &numbers);
+    cut
 }
 
 fn special_ranges() -> (Ranges<u32>, Ranges<u128>) {

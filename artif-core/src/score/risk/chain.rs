@@ -299,12 +299,11 @@ fn sweep<A: Address>(
         let mut next = Some(run.first);
         while let Some(first) = next {
             // What nobody announces has no announced networks.
-            let (length, last) = match run.system {
-                0 => (A::BITS, run.last),
-                _ => {
-                    let length = first.widest(run.last);
-                    (length, first.last(length))
-                }
+            let (length, last) = if run.system == 0 {
+                (A::BITS, run.last)
+            } else {
+                let length = first.widest(run.last);
+                (length, first.last(length))
             };
             let mut mass = 0.0;
             while let Some(entry) = entries.next_if(|entry| entry.first <= last) {

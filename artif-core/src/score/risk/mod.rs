@@ -243,6 +243,15 @@ impl Model for RiskModel {
         self.territory.clone()
     }
 
+    fn nearby(&self, state: State, neighbourhood: i8) -> i8 {
+        match state {
+            // Beside being listed, whole units of Σ are fine enough: half of one moves the own past's
+            // logit by 0.15.
+            State::Active => neighbourhood.clamp(-126, 126).saturating_add(2) >> 2 << 2,
+            _ => neighbourhood,
+        }
+    }
+
     fn is_local(&self) -> bool {
         // What systems and countries mean is in the neighbourhood.
         false

@@ -303,6 +303,24 @@ fn the_own_past_fades() {
 }
 
 #[test]
+fn coarse_surroundings_are_enough_beside_a_listing() {
+    let model = learn(&usual());
+    for number in i8::MIN..=i8::MAX {
+        assert_eq!(model.nearby(State::Unknown, number), number);
+        assert_eq!(model.nearby(State::Historical, number), number);
+        let coarse = model.nearby(State::Active, number);
+        assert!(coarse % 4 == 0 && (i16::from(coarse) - i16::from(number)).abs() <= 4, "{number}");
+        let score = |neighbourhood| {
+            model.score(&Subject { neighbourhood, ..past(State::Active, 0.0, 1, 5) })
+        };
+        // Surroundings of Σ = -8 and more: no announced network is better.
+        if number >= -32 {
+            assert!((score(coarse) - score(number)).abs() < 2.0, "{number}");
+        }
+    }
+}
+
+#[test]
 fn half_lives_come_from_what_a_feed_does() {
     let mut world = World::default();
     for host in 0..400 {
