@@ -61,20 +61,20 @@ impl Known {
     }
 
     /// Notes the file that is in place.
-    #[cfg(feature = "fetch")]
+    #[cfg(all(feature = "fetch", feature = "geo"))]
     pub(super) fn put(&mut self, file: &[u8]) {
         self.bytes = file.len() as u64;
         self.content = digest(file);
     }
 
     /// Whether a file is the one that was put in place, whole.
-    #[cfg(feature = "fetch")]
+    #[cfg(all(feature = "fetch", feature = "geo"))]
     pub(super) fn is(&self, file: &[u8]) -> bool {
         file.len() as u64 == self.bytes && digest(file) == self.content
     }
 }
 
-#[cfg(feature = "fetch")]
+#[cfg(all(feature = "fetch", feature = "geo"))]
 fn digest(file: &[u8]) -> String {
     format!("{:032x}", xxhash_rust::xxh3::xxh3_128(file))
 }
