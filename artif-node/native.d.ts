@@ -45,11 +45,20 @@ export declare function answerOrganisation(view: number, ip: Address): string | 
 
 export declare function answerOverride(view: number, ip: Address): string | null
 
+/** What the application reported of it that counts, as JSON. */
+export declare function answerSignals(view: number, ip: Address): string
+
 export declare function answerSnapshotId(view: number, ip: Address): number
 
 export declare function answerSpecialPurpose(view: number, ip: Address): string | null
 
 export declare function answerWarninglists(view: number, ip: Address): Array<string>
+
+/**
+ * Judges scorers; resolves to JSON and text, as a JSON array. `start` is a day as in `2026-08-05`;
+ * `onDay` is called with days as JSON.
+ */
+export declare function backtest(replay: string, catalogue: string | undefined | null, config: string | undefined | null, settings: string | undefined | null, scorers: Array<string> | undefined | null, start: string | undefined | null, negatives: number | undefined | null, seed: number | undefined | null, onDay?: ((day: string) => void) | undefined | null): Promise<string>
 
 /** Writes an answer to the scratch array. */
 export declare function check(id: number, ip: Address): void
@@ -95,11 +104,11 @@ export declare function enableFeed(id: number, feed: string, enabled: boolean): 
 /** The answer with all its reasons, as JSON and as text. */
 export declare function explain(id: number, ip: Address): Array<string>
 
+/** How feeds compare; resolves to JSON, text and HTML, as a JSON array. */
+export declare function feedReport(id: number): Promise<string>
+
 /** Forgets all that the application reported of an address; says whether there was anything. */
 export declare function forgetSignals(id: number, ip: Address): boolean
-
-/** The score alone. */
-export declare function gate(id: number, ip: Address): number
 
 /** The client's address, null where it is not known. */
 export declare function gatekeeperClient(id: number, peer: Latin1, value: Latin1): string | null
@@ -111,11 +120,28 @@ export declare function gatekeeperHeader(id: number): string | null
 
 export declare function gatekeeperIsExempt(id: number, path: string): boolean
 
-/** The score alone, of an IPv4 address as a number. */
-export declare function gateNumber(id: number, ip: number): number
+/**
+ * A function that writes the score of its argument to the scratch array, for one engine or reader.
+ *
+ * By hand: with the slot's number in the function itself, a question takes two calls into Node, one
+ * of which is for the text.
+ */
+export declare function gateOf(id: number): (ip: Address) => void
+
+/** Whether a snapshot was published yet. */
+export declare function hasSnapshot(id: number): boolean
 
 /** Every listing of the address within the retention, as JSON. */
 export declare function history(id: number, ip: Address): string
+
+/** Whether it owns the folder and refreshes it now. */
+export declare function isOwner(id: number): boolean
+
+/** The data folder. */
+export declare function memberData(id: number): string
+
+/** Checks what a member is to be opened with; its section `[middleware]` as JSON. */
+export declare function memberMiddleware(config?: string | undefined | null, settings?: string | undefined | null, data?: string | undefined | null): string
 
 /** The network of this many bits around an address, in CIDR notation. */
 export declare function network(ip: Address, v4: number, v6: number): string
@@ -124,6 +150,8 @@ export declare function openEngine(config: string | undefined | null, settings: 
 
 /** Options as JSON, with the keys of `[middleware]`. */
 export declare function openGatekeeper(options: string): Handle
+
+export declare function openMember(config?: string | undefined | null, settings?: string | undefined | null, data?: string | undefined | null): Handle
 
 export declare function openReader(data: string): Handle
 
@@ -138,6 +166,9 @@ export declare function reload(id: number): boolean
 
 /** Removes the decision for exactly this network; resolves to whether there was one, as JSON. */
 export declare function removeOverride(id: number, network: string, author: string): Promise<string>
+
+/** Gives the folder up, where it owns it, and leaves it to others for two seconds. */
+export declare function resign(id: number): Promise<string>
 
 /**
  * Finds the client of a request and decides: 0 pass, 1 flag, 2 block, 3 exempt. Writes the answer

@@ -12,14 +12,16 @@ const samples = fileURLToPath(new URL("../artif-core/samples", import.meta.url))
 export const BAD = "22.66.6.66";
 export const GOOD = "22.201.0.1";
 
+/** What an `artif.toml` would say. */
+export const settings = {
+  catalogue: [join(samples, "catalogue.toml")],
+  geo: { asn: join(samples, "sample-asn.mmdb"), country: join(samples, "sample-country.mmdb") },
+};
+
 /** Refreshes a folder of its own; in production `artif refresh` does this, by cron or a timer. */
 export async function dataFolder() {
   const data = await mkdtemp(join(tmpdir(), "artif-example-"));
-  const engine = new Engine({
-    data,
-    catalogue: [join(samples, "catalogue.toml")],
-    geo: { asn: join(samples, "sample-asn.mmdb"), country: join(samples, "sample-country.mmdb") },
-  });
+  const engine = new Engine({ data, ...settings });
   await engine.refresh();
   engine.close();
   return data;

@@ -225,6 +225,13 @@ mod watch {
                 status.contains("feed list is stale: feed list: new content refused, the last good one stays: it lists"),
                 "{status}"
             );
+            // Nothing is half-written, damaged or to be made anew, and what was kept goes on.
+            ok(folder.run(&["snapshot", "verify"]));
+            assert!(!status.contains("rebuilt") && !status.contains("damaged"), "{status}");
+            let left = std::fs::read_dir(folder.data()).unwrap();
+            let mut names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            assert!(!names.any(|name| name.contains(".tmp") || name == "OWNER"));
+            assert_eq!(verdict(&folder, "93.184.216.35"), "dangerous");
             documents.put("/list.txt", "93.184.216.34\n");
             ok(folder.run(&["refresh"]));
         }

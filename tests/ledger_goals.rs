@@ -17,6 +17,7 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 use artif_core::ledger::{Generation, Ledger, LedgerOptions, Override, OverrideAction, Validators};
@@ -75,6 +76,35 @@ fn memory() -> u64 {
     line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
 }
 
+/// Set for the process that measures: glibc then gives back large buffers, as in the program `artif`,
+/// which says the same to it; what is measured is the ledger, and not what an allocator learned.
+const ALLOCATOR: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "1048576");
+/// Set for a process that does nothing but open a ledger: its folder.
+const OPENED: &str = "ARTIF_OPENED_LEDGER";
+
+/// Not a test of its own: opens a ledger and says what that took.
+#[test]
+fn part() {
+    let Some(dir) = std::env::var_os(OPENED) else { return };
+    let before = memory();
+    let ledger = open(Path::new(&dir));
+    println!("\ntook {}", memory().saturating_sub(before));
+    drop(ledger);
+}
+
+/// What opening takes in a process that did nothing before, with the allocator as it is.
+fn memory_of_opening(dir: &Path) -> f64 {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["part", "--exact", "--nocapture"])
+        .env_remove(ALLOCATOR.0)
+        .env(OPENED, dir)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let took = text.lines().find_map(|line| line.strip_prefix("took ")).unwrap();
+    took.parse::<f64>().unwrap() / 1e6
+}
+
 fn open(dir: &Path) -> Ledger {
     Ledger::open(dir, &LedgerOptions::default()).unwrap()
 }
@@ -93,6 +123,12 @@ fn share(values: &mut [f64], share: f64) -> f64 {
 #[test]
 #[ignore = "takes minutes, and means something in release builds only"]
 fn what_the_ledger_costs() {
+    if std::env::var_os(ALLOCATOR.0).is_none() {
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        again.args(["what_the_ledger_costs", "--exact", "--ignored", "--nocapture"]);
+        assert!(again.env(ALLOCATOR.0, ALLOCATOR.1).status().unwrap().success());
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
     let mut contents: Vec<Vec<u32>> =
         sizes().into_iter().enumerate().map(|(feed, size)| content(feed, size)).collect();
@@ -127,7 +163,6 @@ fn what_the_ledger_costs() {
     );
     drop(ledger);
 
-    let before = memory();
     let mut walls: Vec<f64> = (0..5)
         .map(|_| {
             let began = Instant::now();
@@ -137,8 +172,8 @@ fn what_the_ledger_costs() {
         .collect();
     let wall = share(&mut walls, 0.5);
     row("open, check everything", "<= 200 ms", &format!("{wall:.0} ms"), wall <= 200.0);
+    let added = memory_of_opening(dir.path());
     let ledger = open(dir.path());
-    let added = memory().saturating_sub(before) as f64 / 1e6;
     row("memory after opening and checking", "<= 15 MB", &format!("{added:.1} MB"), added <= 15.0);
 
     let mut unchanged: Vec<f64> = (0..300_u32)

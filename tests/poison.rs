@@ -198,6 +198,46 @@ fn a_list_made_to_blow_up_the_index_is_refused_and_named() {
 }
 
 #[test]
+fn feeds_that_blow_up_the_index_together_publish_nothing_and_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let lists = ["small", "large", "larger"];
+    let path = |name: &str| dir.path().join(format!("{name}.txt"));
+    for name in lists {
+        fs::write(path(name), format!("2600::{}\n", name.len())).unwrap();
+    }
+    let config = "[guard]\nmax_index = 5000000\nmax_index_total = 5000000";
+    let mut builder =
+        Engine::builder().config(Config::from_toml(config).unwrap()).data(dir.path().join("data"));
+    for name in lists {
+        let url = format!("file:{}", path(name).display());
+        builder = builder.feed(Feed::new(name, &url).unwrap());
+    }
+    let engine = builder.build().unwrap();
+    let before = refresh(&engine).snapshot.id;
+    let hosts = strangers(15_000);
+    let from = |line: usize, count: usize| -> String {
+        hosts.lines().skip(line).take(count).map(|line| format!("{line}\n")).collect()
+    };
+    // None of them is too much, and none is refused.
+    fs::write(path("large"), from(0, 6_000)).unwrap();
+    fs::write(path("larger"), from(6_000, 9_000)).unwrap();
+    let error = engine.refresh(&RefreshOptions::default()).unwrap_err();
+    let told = error.to_string();
+    println!("{told}");
+    let places = ["larger (", "large (", "small ("].map(|name| told.find(name).unwrap());
+    assert!(places.is_sorted() && told.contains("guard.max_index_total"), "{told}");
+    assert_eq!(engine.status().snapshot.id, before);
+    assert!(engine.check(ip("2600::5")).is_active(), "what was known before answers");
+    let problems = engine.status().problems;
+    assert!(problems.iter().any(|p| p.contains("could not publish") && p.contains("larger")));
+    // One of them less, and history is forgotten: it goes on.
+    engine.enable_feed(&"larger".parse().unwrap(), false).unwrap();
+    assert!(engine.refresh(&RefreshOptions::default()).unwrap().snapshot.id > before);
+    let problems = engine.status().problems;
+    assert!(!problems.iter().any(|p| p.contains("could not publish")), "{problems:?}");
+}
+
+#[test]
 fn a_thousand_feeds_are_many_and_no_more() {
     let dir = tempfile::tempdir().unwrap();
     let feeds: Vec<(String, String)> = (0..1000_u32)

@@ -299,6 +299,8 @@ fn start_owner(root: &Path, world: &Arc<Mutex<World>>) -> Child {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["part", "--exact", "--nocapture", "--test-threads=1"])
         .env(OWNER, root)
+        // As the program `artif` does; without it glibc keeps what compiling needed once.
+        .env("MALLOC_MMAP_THRESHOLD_", "1048576")
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

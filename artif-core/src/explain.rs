@@ -135,9 +135,9 @@ impl Explanation {
     /// 0 (nothing is known) to 1. `None` where there is no interval.
     ///
     /// ```
-    /// # use artif_core::{Engine, ReputationEngine};
-    /// # let config = artif_core::Config::from_toml("[scoring]\nscorer = 'risk'\n").unwrap();
-    /// # let engine = Engine::builder().config(config).in_memory().build().unwrap();
+    /// # use artif_core::{Config, Engine, ReputationEngine};
+    /// let config = Config::from_toml("[scoring]\nscorer = 'risk'").unwrap();
+    /// let engine = Engine::builder().config(config).in_memory().build().unwrap();
     /// let explanation = engine.explain("93.184.216.34".parse().unwrap());
     /// let [low, high] = explanation.interval.unwrap();
     /// let confidence = explanation.confidence().unwrap();

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result};
-use crate::snapshot::write_atomically;
+use crate::snapshot::{write_atomically, write_unsynced};
 
 /// What a file says that [`write`] wrote with the same `header`; `None` where there is none.
 ///
@@ -32,11 +32,21 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path, header: &str) -> Result<Opt
     serde_json::from_slice(body).map(Some).map_err(|error| damaged(error.to_string()))
 }
 
-/// Replaces a file by one that says `content`.
+/// Replaces a file by one that says `content`, durably.
 pub(crate) fn write(path: &Path, header: &str, content: &impl Serialize) -> Result<()> {
+    write_atomically(path, &text(header, content)?)
+}
+
+/// The same without waiting for the disk: after a power loss the file may be the old one, or
+/// damaged, which [`read`] tells.
+pub(crate) fn write_soon(path: &Path, header: &str, content: &impl Serialize) -> Result<()> {
+    write_unsynced(path, &text(header, content)?)
+}
+
+fn text(header: &str, content: &impl Serialize) -> Result<Vec<u8>> {
     let body = serde_json::to_vec(content)
         .map_err(|error| Error::Invalid { what: "content", reason: error.to_string() })?;
     let mut text = format!("{header} {:016x}\n", xxh3_64(&body)).into_bytes();
     text.extend_from_slice(&body);
-    write_atomically(path, &text)
+    Ok(text)
 }

@@ -99,6 +99,15 @@ impl View {
     /// The verdict about a canonical address whose record this is; overrides count.
     #[inline]
     pub(crate) fn verdict(&self, address: Canonical, record: &Record) -> Verdict {
+        if self.overlay.is_empty() {
+            return record.verdict();
+        }
+        self.verdict_with_overrides(address, record)
+    }
+
+    /// Apart, so that who has no overrides pays for one comparison.
+    #[inline(never)]
+    fn verdict_with_overrides(&self, address: Canonical, record: &Record) -> Verdict {
         match self.decides(address).map(|entry| entry.action) {
             None => record.verdict(),
             Some(OverrideAction::Allow) => Verdict::Allowed,
@@ -131,9 +140,8 @@ impl View {
     /// The feeds of a set.
     #[inline]
     pub(crate) fn feed_set(&self, set: u32) -> impl ExactSizeIterator<Item = &SnapshotFeed> {
-        let feeds = &self.snapshot.meta().feeds;
-        let places = self.snapshot.feed_set(set).iter();
-        places.map(|place| feeds.get(place.get() as usize).unwrap_or(&UNKNOWN_FEED))
+        let feed = |place| self.snapshot.meta().feeds.get(place as usize).unwrap_or(&UNKNOWN_FEED);
+        self.snapshot.feed_set(set).iter().map(move |place| feed(place.get()))
     }
 
     /// Whether the snapshot is older than it should get.
@@ -169,6 +177,8 @@ struct Seen {
     /// A folder that was made anew may have other snapshots under the same names.
     snapshot: Option<(PathBuf, Option<Sign>)>,
     overlay: Option<Sign>,
+    /// Whether the overrides were looked for at all.
+    overlay_read: bool,
     signals: Option<Sign>,
 }
 
@@ -236,12 +246,16 @@ impl Answers {
             // It is replaced, never removed: what it said holds until the owner mends it.
             let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
             trouble = Some(Error::io("reading", Overlay::path(dir), gone));
-        } else if overlay != seen.overlay {
-            match Overlay::load(dir) {
+        } else if overlay != seen.overlay || !seen.overlay_read {
+            // Only a power loss makes the file older than what was acknowledged.
+            let load = if seen.overlay_read { Overlay::follow } else { Overlay::load };
+            match load(dir) {
                 Ok(loaded) => {
-                    self.exchange_overlay(loaded);
-                    seen.overlay = overlay;
-                    changed = true;
+                    (seen.overlay, seen.overlay_read) = (overlay, true);
+                    if loaded != *self.view.load().overlay {
+                        self.exchange_overlay(loaded);
+                        changed = true;
+                    }
                 }
                 Err(error) => trouble = Some(error),
             }

@@ -11,6 +11,7 @@ import {
   type ExplanationJson,
   type Override,
   type ReputationJson,
+  type Signal,
   STATES,
   type State,
   type Term,
@@ -164,6 +165,11 @@ export class Reputation {
   /** The name of the special-purpose block it is in, such as "Private-Use". */
   get specialPurpose(): string | null {
     return native.answerSpecialPurpose(this.#view.id, this.#address);
+  }
+
+  /** What the application reported of it that counts, by kind. */
+  get signals(): Signal[] {
+    return JSON.parse(native.answerSignals(this.#view.id, this.#address));
   }
 
   /** The operator's decision that holds for it. */

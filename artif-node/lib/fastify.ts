@@ -24,15 +24,18 @@ export { Gate, type GateOptions, Ruling } from "./gate.js";
 declare module "fastify" {
   interface FastifyRequest {
     /** What is known of the client; null where its address is not, or the route is exempt. */
-    reputation: Reputation | null;
+    readonly reputation: Reputation | null;
     /** What was decided about the request; null where its route is exempt. */
-    artif: Ruling | null;
+    readonly artif: Ruling | null;
   }
   interface FastifyContextConfig {
     /** `false` lets requests to the route through, whoever they come from. */
     artif?: boolean;
   }
 }
+
+const RULING = Symbol("artif");
+type Ruled = FastifyRequest & { [RULING]?: Ruling | null };
 
 /** Options of {@link artif}. */
 export interface ArtifOptions extends GateOptions {
@@ -57,8 +60,17 @@ export function artif(
   // Fastify adds keys of its own.
   const { prefix: _, logLevel: __, logSerializers: ___, ...own } = rest as Record<string, unknown>;
   const gate = new Gate(own);
-  app.decorateRequest("reputation", null);
-  app.decorateRequest("artif", null);
+  // As getters: Fastify writes values into each request, by name, which costs more than all of this.
+  app.decorateRequest("artif", {
+    getter(this: Ruled) {
+      return this[RULING] ?? null;
+    },
+  });
+  app.decorateRequest("reputation", {
+    getter(this: Ruled) {
+      return this[RULING]?.reputation ?? null;
+    },
+  });
   app.addHook("onRequest", (request, reply, next) => {
     // Fastify makes a route's options anew each time: they are asked for where they matter.
     let exempt = false;
@@ -73,8 +85,7 @@ export function artif(
       next();
       return;
     }
-    request.artif = ruling;
-    request.reputation = ruling?.reputation ?? null;
+    (request as Ruled)[RULING] = ruling;
     if (ruling?.action === "block") refused(ruling, request, reply);
     else next();
   });

@@ -7,10 +7,11 @@
 
 import type { Handle } from "../native.js";
 import { answer, type Reputation } from "./answer.js";
-import { type Answers, type Engine, type Path, Reader } from "./engine.js";
+import { type Answers, type Engine, Member, memberMiddleware, Reader } from "./engine.js";
 import { ArtifError } from "./errors.js";
 import type { Address, Verdict } from "./model.js";
 import { CLIENT, native, scratch, VIEW } from "./native.js";
+import type { MemberOptions, Path } from "./options.js";
 
 /** How requests are decided about: the keys of `[middleware]` in an `artif.toml`. */
 export interface GatekeeperOptions {
@@ -32,16 +33,25 @@ export interface GatekeeperOptions {
   exempt?: readonly string[];
 }
 
-/** Where answers come from, and how requests are decided about. */
+/**
+ * Where answers come from, and how requests are decided about: `config`, `data` or `engine`, and
+ * options that count over the section `[middleware]` of `config`.
+ */
 export interface GateOptions extends GatekeeperOptions {
   /**
-   * The folder of an engine that some process refreshes (`artif refresh` by cron, `artif watch`, or
-   * an {@link Engine} of yours). It is opened when the first request arrives; until there is a
-   * snapshot no client is known, and the option `unknown` decides.
+   * The path of an `artif.toml`, or its keys: then the processes of a cluster are members
+   * ({@link Member}), of which one refreshes by itself. It is checked at once and opened when the
+   * first request arrives; until there is a snapshot no client is known, and the option `unknown`
+   * decides.
+   */
+  config?: Path | MemberOptions;
+  /**
+   * A folder that something else refreshes (`artif watch`, or `artif refresh` by cron), opened in the
+   * same way. Together with `config` it is the folder to use in place of the configuration's.
    */
   data?: Path;
-  /** An engine or reader to use in its place. */
-  engine?: Engine | Reader;
+  /** An engine, member or reader to use in place of both. */
+  engine?: Engine | Member | Reader;
   /** Hears of flagged and refused requests; by default a line of JSON goes to `console.warn`. */
   log?: (ruling: Ruling) => void;
 }
@@ -114,6 +124,7 @@ export class Gate {
   readonly #handle: Handle;
   readonly #id: number;
   readonly #exempts: boolean;
+  readonly #config: MemberOptions | undefined;
   readonly #data: Path | undefined;
   readonly #log: (ruling: Ruling) => void;
   #engine: Answers | undefined;
@@ -121,16 +132,21 @@ export class Gate {
 
   /** @throws {InvalidError} for options that are unknown or make no sense. */
   constructor(options: GateOptions) {
-    const { data, engine, log, ...rest } = options;
-    if ((data === undefined) === (engine === undefined)) {
-      throw new TypeError("artif middleware needs either data: FOLDER or engine: ENGINE");
+    const { config, data, engine, log, ...rest } = options;
+    if ((config === undefined && data === undefined) === (engine === undefined)) {
+      throw new TypeError(
+        "artif middleware needs config: FILE, data: FOLDER, or else engine: ENGINE",
+      );
     }
-    this.#handle = native.openGatekeeper(JSON.stringify(asConfigured(rest)));
+    this.#config = config === undefined ? undefined : memberOptions(config, data);
+    const section = this.#config === undefined ? {} : memberMiddleware(this.#config);
+    const configured: Configured = { ...section, ...asConfigured(rest) };
+    this.#handle = native.openGatekeeper(JSON.stringify(configured));
     this.#id = this.#handle.id;
     this.#data = data;
     this.#engine = engine;
     this.#log = log ?? ((ruling) => console.warn(ruling.toLogJson()));
-    this.#exempts = (rest.exempt?.length ?? 0) > 0;
+    this.#exempts = (configured.exempt?.length ?? 0) > 0;
     this.header = native.gatekeeperHeader(this.#id);
     this.mode = native.gatekeeperEnforces(this.#id) ? "enforce" : "monitor";
   }
@@ -185,10 +201,11 @@ export class Gate {
 
   #tryOpen(): Answers | undefined {
     const now = performance.now();
-    if (this.#data === undefined || now < this.#nextTry) return undefined;
+    if (now < this.#nextTry) return undefined;
     this.#nextTry = now + RETRY_MILLISECONDS;
     try {
-      this.#engine = new Reader(this.#data);
+      if (this.#config !== undefined) this.#engine = new Member(this.#config);
+      else if (this.#data !== undefined) this.#engine = new Reader(this.#data);
     } catch (error) {
       if (!(error instanceof ArtifError)) throw error;
       console.warn(`artif: no answers yet: ${error.message}`);
@@ -197,13 +214,22 @@ export class Gate {
   }
 }
 
+function memberOptions(config: Path | MemberOptions, data: Path | undefined): MemberOptions {
+  const isPath = typeof config === "string" || config instanceof URL;
+  const options: MemberOptions = isPath ? { config } : { ...config };
+  if (data !== undefined) options.data = data;
+  return options;
+}
+
 function ruledClient(): Address {
   const number = scratch[CLIENT] as number;
   return number >= 0 ? number : (native.ruledClient() as string);
 }
 
-/** The names that the configuration has. */
-function asConfigured(options: GatekeeperOptions): Record<string, unknown> {
+/** Options with the names that the configuration has. */
+type Configured = Record<string, unknown> & { exempt?: readonly string[] };
+
+function asConfigured(options: GatekeeperOptions): Configured {
   const snake = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   return Object.fromEntries(given.map(([name, value]) => [snake(name), value]));

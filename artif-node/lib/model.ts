@@ -156,6 +156,8 @@ export interface ExplanationJson extends ReputationJson {
   terms: Term[];
   /** The score may as well be from here to there; null where the scorer does not say. */
   interval: [number, number] | null;
+  /** How much of the scale the evidence rules out, 0 to 1: from the width of the interval. */
+  confidence: number | null;
   overrides: Override[];
   changes: Change[];
 }

@@ -36,30 +36,70 @@ impl FromNapiValue for Address {
     /// One call into Node for text, the form that matters: `String` would take two and allocate.
     #[inline]
     unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> napi::Result<Self> {
-        let mut text = [0_u8; TEXT];
-        let mut length = 0;
-        // SAFETY: `env` and `value` are Node's, as the trait demands; at most TEXT bytes are
-        // written to `text`, the last of them a zero, and `length` counts those before it.
-        let status = unsafe {
-            sys::napi_get_value_string_utf8(
-                env,
-                value,
-                text.as_mut_ptr().cast(),
-                TEXT,
-                &raw mut length,
-            )
-        };
-        if status == sys::Status::napi_ok
-            && let Some(text) = text.get(..length)
-            && let Ok(text) = std::str::from_utf8(text)
-            && let Ok(address) = artif_core::address(text)
-        {
+        // SAFETY: `env` and `value` are Node's, as the trait demands.
+        if let Some(address) = unsafe { text(env, value) } {
             return Ok(Self(address));
         }
         // SAFETY: the same.
         let value = unsafe { Unknown::from_napi_value(env, value)? };
         other(&Env::from_raw(env), value)
     }
+}
+
+/// The address that a text spells; nothing for what is none, or no text.
+///
+/// As UTF-16, since for that Node copies: for UTF-8 it goes through character by character.
+///
+/// # Safety
+///
+/// `env` and `value` are Node's.
+#[inline]
+pub(crate) unsafe fn text(env: sys::napi_env, value: sys::napi_value) -> Option<IpAddr> {
+    let mut units = [0_u16; TEXT];
+    let mut length = 0;
+    // SAFETY: as promised to this function; at most TEXT units are written, the last of them a
+    // zero, and `length` counts those before it.
+    let status = unsafe {
+        let to = units.as_mut_ptr();
+        sys::napi_get_value_string_utf16(env, value, to, TEXT, &raw mut length)
+    };
+    if status != sys::Status::napi_ok {
+        return None;
+    }
+    let bytes = units.map(|unit| unit as u8);
+    if units.iter().fold(0, |all, unit| all | unit) > 0x7f {
+        return None;
+    }
+    artif_core::address(std::str::from_utf8(bytes.get(..length)?).ok()?).ok()
+}
+
+/// The address that a text spells or a number is; nothing for anything else.
+///
+/// # Safety
+///
+/// `env` and `value` are Node's.
+#[inline]
+pub(crate) unsafe fn plain(env: sys::napi_env, value: sys::napi_value) -> Option<IpAddr> {
+    // SAFETY: as promised to this function.
+    if let Some(address) = unsafe { text(env, value) } {
+        return Some(address);
+    }
+    let mut number = 0.0;
+    // SAFETY: the same; Node writes to the number.
+    let status = unsafe { sys::napi_get_value_double(env, value, &raw mut number) };
+    let bits = (status == sys::Status::napi_ok).then_some(number).and_then(whole)?;
+    Some(Ipv4Addr::from_bits(bits).into())
+}
+
+/// An address in any form.
+///
+/// # Safety
+///
+/// `env` and `value` are Node's.
+#[cold]
+pub(crate) unsafe fn any(env: sys::napi_env, value: sys::napi_value) -> napi::Result<Address> {
+    // SAFETY: as promised to this function.
+    unsafe { Address::from_napi_value(env, value) }
 }
 
 #[cold]
@@ -83,12 +123,6 @@ fn read<T: FromNapiValue>(value: Unknown<'_>) -> napi::Result<T> {
     let inner = value.value();
     // SAFETY: both come from Node in this call.
     unsafe { T::from_napi_value(inner.env, value.raw()) }
-}
-
-/// An IPv4 address as a number.
-pub(crate) fn number(number: f64) -> artif_core::Result<IpAddr> {
-    let address = whole(number).map(Ipv4Addr::from_bits).map(IpAddr::V4);
-    address.ok_or_else(|| Error::BadAddress { input: number.to_string() })
 }
 
 /// A number that is an IPv4 address: whole, and within 32 bits.

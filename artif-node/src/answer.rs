@@ -5,23 +5,65 @@ use std::net::IpAddr;
 use artif_core::{Borrowed, Held, Reputation};
 use chrono::{DateTime, Utc};
 use napi::bindgen_prelude::*;
+use napi::sys;
 use napi_derive::napi;
 
-use crate::address::{Address, number};
+use crate::address::Address;
 use crate::error::{invalid, lift, raise};
-use crate::table::{Handle, Opened, STATE, State, asking, keep_view, opened};
+use crate::table::{Handle, Opened, STATE, State, keep_view, opened};
 
-/// The score alone.
-#[napi]
-pub fn gate(env: &Env, id: u32, ip: Address) -> napi::Result<f64> {
-    asking(env, id, |source| source.pin.gate(ip.0).score())
+/// A function that writes the score of its argument to the scratch array, for one engine or reader.
+///
+/// By hand: with the slot's number in the function itself, a question takes two calls into Node, one
+/// of which is for the text.
+#[napi(ts_return_type = "(ip: Address) => void")]
+pub fn gate_of(env: &Env, id: u32) -> napi::Result<Unknown<'static>> {
+    let mut function = std::ptr::null_mut();
+    // SAFETY: the name has the length that is said; the data is a number, which Node only carries.
+    let status = unsafe {
+        let number = std::ptr::without_provenance_mut(id as usize);
+        let (name, length) = (c"gate".as_ptr(), 4);
+        sys::napi_create_function(env.raw(), name, length, Some(gate), number, &raw mut function)
+    };
+    napi::check_status!(status, "no function could be made")?;
+    // SAFETY: Node has just made it.
+    unsafe { Unknown::from_napi_value(env.raw(), function) }
 }
 
-/// The score alone, of an IPv4 address as a number.
-#[napi]
-pub fn gate_number(env: &Env, id: u32, ip: f64) -> napi::Result<f64> {
-    let ip = lift(env, number(ip))?;
-    asking(env, id, |source| source.pin.gate(ip).score())
+unsafe extern "C" fn gate(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    let (mut count, mut ip, mut number) = (1, std::ptr::null_mut(), std::ptr::null_mut());
+    // SAFETY: Node calls this; there is room for as many arguments as `count` says. What is not
+    // given is JavaScript's undefined.
+    let status = unsafe {
+        let this = std::ptr::null_mut();
+        sys::napi_get_cb_info(env, info, &raw mut count, &raw mut ip, this, &raw mut number)
+    };
+    if status != sys::Status::napi_ok {
+        return std::ptr::null_mut();
+    }
+    let id = number.addr() as u32;
+    // SAFETY: both are Node's, from this call.
+    let told = match unsafe { crate::address::plain(env, ip) } {
+        Some(address) => tell_score(env, id, address),
+        // SAFETY: the same.
+        None => unsafe { crate::address::any(env, ip) }.and_then(|ip| tell_score(env, id, ip.0)),
+    };
+    if let Err(error) = told {
+        // SAFETY: the same.
+        unsafe { napi::JsError::from(error).throw_into(env) };
+    }
+    // That is undefined.
+    std::ptr::null_mut()
+}
+
+#[inline]
+fn tell_score(env: sys::napi_env, id: u32, ip: IpAddr) -> napi::Result<()> {
+    let told = STATE.with_borrow_mut(|state| {
+        let score = state.source(id)?.pin.score(ip);
+        state.tell([score]);
+        Ok(())
+    });
+    lift(&Env::from_raw(env), told)
 }
 
 /// Writes an answer to the scratch array.
@@ -65,7 +107,7 @@ pub(crate) fn numbers<H: Held>(answer: &Reputation<H>, view: u32) -> Numbers {
 
 impl State {
     #[inline]
-    pub(crate) fn tell(&mut self, numbers: Numbers) {
+    pub(crate) fn tell<const N: usize>(&mut self, numbers: [f64; N]) {
         let Some(scratch) = &mut self.scratch else { return };
         // SAFETY: JavaScript runs on this thread and not now, and the array is not shared with
         // other threads nor detached: `lib/native.ts` makes it and gives it to nobody.
@@ -167,6 +209,13 @@ pub fn answer_override(env: &Env, view: u32, ip: Address) -> napi::Result<Option
     entry.map(|entry| json(env, &entry)).transpose()
 }
 
+/// What the application reported of it that counts, as JSON.
+#[napi]
+pub fn answer_signals(env: &Env, view: u32, ip: Address) -> napi::Result<String> {
+    let signals = seen(env, view, ip, |answer| answer.signals())?;
+    json(env, &signals)
+}
+
 #[napi]
 pub fn answer_snapshot_id(env: &Env, view: u32, ip: Address) -> napi::Result<f64> {
     seen(env, view, ip, |answer| answer.snapshot_id() as f64)
@@ -216,6 +265,7 @@ pub fn signal(env: &Env, id: u32, ip: Address, name: String, count: u32) -> napi
         match opened(env, id)? {
             Opened::Reader(reader) => reader.signal_count(ip.0, &name, count),
             Opened::Engine(engine) => engine.signal_count(ip.0, &name, count),
+            Opened::Member(member) => member.signal_count(ip.0, &name, count),
         },
     )
 }
@@ -228,6 +278,7 @@ pub fn signals(env: &Env, id: u32, ip: Address) -> napi::Result<String> {
         &match opened(env, id)? {
             Opened::Reader(reader) => reader.signals(ip.0),
             Opened::Engine(engine) => engine.signals(ip.0),
+            Opened::Member(member) => member.signals(ip.0),
         },
     )
 }
@@ -240,6 +291,7 @@ pub fn forget_signals(env: &Env, id: u32, ip: Address) -> napi::Result<bool> {
         match opened(env, id)? {
             Opened::Reader(reader) => reader.forget_signals(ip.0),
             Opened::Engine(engine) => engine.forget_signals(ip.0),
+            Opened::Member(member) => member.forget_signals(ip.0),
         },
     )
 }

@@ -50,6 +50,7 @@ pub fn open_engine(
 pub fn reload(env: &Env, id: u32) -> napi::Result<bool> {
     match opened(env, id)? {
         Opened::Reader(reader) => lift(env, reader.reload()),
+        Opened::Member(member) => lift(env, member.reload()),
         Opened::Engine(_) => Ok(false),
     }
 }

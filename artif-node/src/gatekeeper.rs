@@ -147,8 +147,10 @@ pub fn rule(
         let mut reputation = None;
         if let (Some(engine), Some(client)) = (engine, client) {
             let source = state.source(engine)?;
-            view = source.view;
-            reputation = Some(source.pin.check(client).into_owned());
+            if source.is_ready() {
+                view = source.view;
+                reputation = Some(source.pin.check(client).into_owned());
+            }
         }
         let told = reputation.as_ref().map_or([0.0; 8], |answer| numbers(answer, view));
         let ruling = state.gatekeeper(id)?.rule_on(reputation);

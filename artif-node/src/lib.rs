@@ -27,6 +27,8 @@ mod columns;
 mod engine;
 mod error;
 mod gatekeeper;
+mod member;
+mod report;
 mod table;
 mod task;
 

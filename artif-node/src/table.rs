@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use artif_core::middleware::Gatekeeper;
-use artif_core::{Engine, Pinned, Reader, ReputationEngine};
+use artif_core::{Engine, Member, Pinned, Reader, ReputationEngine};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -38,7 +38,7 @@ pub(crate) enum Slot {
     Gatekeeper(Box<Gatekeeper>),
 }
 
-/// An engine or a reader.
+/// An engine, a member or a reader.
 pub(crate) struct Source {
     pub(crate) opened: Opened,
     pub(crate) pin: Pinned,
@@ -49,13 +49,23 @@ pub(crate) struct Source {
 #[derive(Clone)]
 pub(crate) enum Opened {
     Engine(Arc<Engine>),
+    Member(Arc<Member>),
     Reader(Arc<Reader>),
+}
+
+impl Source {
+    /// Whether there is something to know: a member may have no snapshot yet.
+    #[inline]
+    pub(crate) fn is_ready(&self) -> bool {
+        !matches!(self.opened, Opened::Member(_)) || self.pin.snapshot_id() > 0
+    }
 }
 
 impl Opened {
     fn pin(&self) -> Pinned {
         match self {
             Self::Engine(engine) => engine.pin(),
+            Self::Member(member) => member.pin(),
             Self::Reader(reader) => reader.pin(),
         }
     }
@@ -63,6 +73,7 @@ impl Opened {
     pub(crate) fn asked(&self) -> Arc<dyn ReputationEngine> {
         match self {
             Self::Engine(engine) => Arc::clone(engine) as _,
+            Self::Member(member) => Arc::clone(member) as _,
             Self::Reader(reader) => Arc::clone(reader) as _,
         }
     }
@@ -212,8 +223,18 @@ pub(crate) fn owner(env: &Env, id: u32) -> napi::Result<Arc<Engine>> {
     let owner = match opened(env, id)? {
         Opened::Engine(engine) => Ok(engine),
         Opened::Reader(_) => Err(invalid("engine", "a reader owns nothing")),
+        Opened::Member(_) => Err(invalid("engine", "a member refreshes by itself")),
     };
     lift(env, owner)
+}
+
+/// The member itself.
+pub(crate) fn member(env: &Env, id: u32) -> napi::Result<Arc<Member>> {
+    let member = match opened(env, id)? {
+        Opened::Member(member) => Ok(member),
+        _ => Err(invalid("member", "it is none")),
+    };
+    lift(env, member)
 }
 
 /// Before anything else in each thread: how errors are made, and where answers are written.

@@ -67,6 +67,8 @@ describe("signals vectors", () => {
       assert.equal(answer.verdict, then.verdict);
       const said = engine.signals(when.lookup);
       assert.deepEqual(answer.toJSON().signals ?? [], said);
+      assert.deepEqual(answer.signals, said);
+      assert.equal(engine.gate(when.lookup), answer.score);
       assert.deepEqual(
         said.map(({ name }) => name),
         then.signals.map(({ name }) => name),

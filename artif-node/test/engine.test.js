@@ -2,7 +2,7 @@
 
 const assert = require("node:assert/strict");
 const { createServer } = require("node:http");
-const { writeFileSync } = require("node:fs");
+const { mkdirSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 const { spawnSync } = require("node:child_process");
 const { pathToFileURL } = require("node:url");
@@ -322,4 +322,91 @@ test("nothing keeps the process alive", () => {
 
 test("one version for all", () => {
   assert.equal(artif.version, require("artif/package.json").version);
+});
+
+test("the score alone follows, and ends with its engine", async () => {
+  const { engine, write, data } = listed();
+  assert.equal(engine.gate(BAD), 100);
+  await engine.refresh();
+  const follower = new Reader(data);
+  assert.deepEqual([engine.gate(BAD), follower.gate(BAD), follower.gate(GOOD)], [0, 0, 100]);
+  write([BAD, GOOD]);
+  await engine.refresh();
+  follower.reload();
+  assert.deepEqual([engine.gate(GOOD), follower.gate(GOOD)], [0, 0]);
+  // Texts of two bytes a character, longer than any address, and made of parts.
+  assert.throws(() => engine.gate(`${BAD}\u0100`), artif.BadAddressError);
+  assert.throws(() => engine.gate(BAD.repeat(9)), artif.BadAddressError);
+  assert.throws(() => engine.gate(`${BAD}\u00b2`), artif.BadAddressError);
+  assert.throws(() => engine.gate(), artif.BadAddressError);
+  assert.equal(engine.gate(["93", "184", "216", "34"].join(".")), 0);
+  assert.equal(engine.gate(`\u0100${BAD}`.slice(1)), 0);
+  for (const closed of [engine, follower]) {
+    closed.close();
+    assert.throws(() => closed.gate(BAD), /closed/);
+    assert.throws(() => closed.gate(NUMBER), /closed/);
+  }
+});
+
+test("signals stand in the answers that they count in", () => {
+  const engine = new Engine({ inMemory: true, signals: { abuse: { danger: 3 } } });
+  assert.ok(engine.signal(GOOD, "abuse", 2));
+  const answer = engine.check(GOOD);
+  assert.equal(answer.signals.length, 1);
+  assert.deepEqual([answer.signals[0].name, answer.signals[0].count], ["abuse", 2]);
+  assert.deepEqual(answer.signals, engine.signals(GOOD));
+  assert.deepEqual(answer.signals, answer.toJSON().signals);
+  assert.equal(engine.gate(GOOD), answer.score);
+  assert.deepEqual(engine.check(BAD).signals, []);
+});
+
+test("the feed report", async () => {
+  const dir = folder();
+  writeFileSync(join(dir, "wide"), "93.184.216.0/24\n");
+  writeFileSync(join(dir, "narrow"), "93.184.216.34\n198.41.0.9\n");
+  const feed = ["wide", "narrow"].map((id) => ({ id, url: `file:${join(dir, id)}` }));
+  const engine = new Engine({ data: join(dir, "data"), feed });
+  await engine.refresh();
+  const report = await engine.feedReport();
+  engine.close();
+  assert.deepEqual(
+    report
+      .toJSON()
+      .feeds.map(({ id }) => id)
+      .sort(),
+    ["narrow", "wide"],
+  );
+  assert.deepEqual(JSON.parse(report.json()), report.toJSON());
+  assert.match(report.html(), /^<!DOCTYPE html>/);
+  const said = artifCommand("--data", join(dir, "data"), "feeds", "report");
+  assert.equal(said.stdout, String(report));
+});
+
+test("a backtest", async () => {
+  const dir = folder();
+  for (const [day, lines] of [
+    ["01", "23.1.1.1"],
+    ["02", "23.1.1.1\n23.1.1.2"],
+    ["03", "23.1.1.2"],
+  ]) {
+    mkdirSync(join(dir, `2026-08-${day}`));
+    writeFileSync(join(dir, `2026-08-${day}`, "list.txt"), `${lines}\n`);
+  }
+  const days = [];
+  const options = { scorers: ["classic"], negatives: 1000, seed: 2, history: { window: "3d" } };
+  const onDay = ({ date }) => days.push(date);
+  const report = await artif.backtest(dir, { ...options, onDay });
+  assert.deepEqual(days, ["2026-08-01", "2026-08-02"]);
+  assert.deepEqual(
+    report.toJSON().days.map(({ date }) => date),
+    days,
+  );
+  assert.deepEqual(report.toJSON().scorers, ["classic"]);
+  assert.equal(report.toJSON().days[0].new.bad, 1);
+  assert.match(String(report), /classic/);
+  const later = await artif.backtest(dir, { negatives: 1000, start: "2026-08-02" });
+  assert.equal(later.toJSON().days.length, 1);
+  await assert.rejects(artif.backtest(join(dir, "nowhere")), artif.FileError);
+  await assert.rejects(artif.backtest(dir, { scorers: ["clasic"] }), /did you mean/);
+  await assert.rejects(artif.backtest(dir, { start: "soon" }), artif.InvalidError);
 });

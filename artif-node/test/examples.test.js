@@ -20,7 +20,7 @@ function run(file, cwd = INSTALLED) {
   return done.stdout;
 }
 
-for (const framework of ["express", "fastify"]) {
+for (const framework of ["cluster", "express", "fastify"]) {
   test(`the example of ${framework} runs`, { skip }, () => {
     const lines = run(join(EXAMPLES, framework, "app.mjs"));
     assert.match(lines, /^200 .*22\.201\.0\.1/m);

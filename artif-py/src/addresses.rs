@@ -19,9 +19,7 @@ use crate::error::lift;
 use crate::rows::Rows;
 
 /// Addresses out of an argument.
-pub(crate) enum Given<'py> {
-    /// What `str` objects hold is read in place.
-    Texts(Vec<Bound<'py, PyString>>),
+pub(crate) enum Given {
     /// What was converted before; an empty text is no address.
     Owned(Vec<String>),
     Numbers(Vec<u32>),
@@ -34,17 +32,20 @@ pub(crate) enum Given<'py> {
     Arrow(Vec<ArrayRef>),
 }
 
-impl<'py> Given<'py> {
+impl Given {
     /// Out of a list, an array or anything else that has many addresses.
-    pub(crate) fn from(value: &Bound<'py, PyAny>) -> PyResult<Self> {
+    pub(crate) fn from(value: &Bound<'_, PyAny>) -> PyResult<Self> {
         if value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>() {
             return Err(PyTypeError::new_err("many addresses are wanted, not one: use a list"));
         }
         if let Ok(list) = value.cast::<PyList>() {
-            return Self::of_objects(list.iter().collect());
+            return match Packed::of(list.iter()) {
+                Some(packed) => Ok(packed.given()),
+                None => Self::of_objects(&list.iter().collect::<Vec<_>>()),
+            };
         }
         if let Ok(tuple) = value.cast::<PyTuple>() {
-            return Self::of_objects(tuple.iter().collect());
+            return Self::of_objects(&tuple.iter().collect::<Vec<_>>());
         }
         match arrow::arrays(value) {
             Ok(Some(arrays)) => {
@@ -61,15 +62,14 @@ impl<'py> Given<'py> {
             return Ok(given);
         }
         if let Some(to_list) = value.getattr_opt(intern!(value.py(), "tolist"))? {
-            return Self::of_objects(to_list.call0()?.extract()?);
+            return Self::of_objects(&to_list.call0()?.extract::<Vec<_>>()?);
         }
-        Self::of_objects(value.try_iter()?.collect::<PyResult<_>>()?)
+        Self::of_objects(&value.try_iter()?.collect::<PyResult<Vec<_>>>()?)
     }
 
-    fn of_objects(objects: Vec<Bound<'py, PyAny>>) -> PyResult<Self> {
-        if objects.iter().all(PyAnyMethods::is_instance_of::<PyString>) {
-            let texts = objects.into_iter().map(|object| Ok(object.cast_into::<PyString>()?));
-            return texts.collect::<PyResult<_>>().map(Self::Texts);
+    fn of_objects(objects: &[Bound<'_, PyAny>]) -> PyResult<Self> {
+        if let Some(packed) = Packed::of(objects.iter().cloned()) {
+            return Ok(packed.given());
         }
         if objects.iter().all(PyAnyMethods::is_instance_of::<PyInt>) {
             let numbers: PyResult<Vec<u32>> = objects.iter().map(PyAnyMethods::extract).collect();
@@ -90,7 +90,7 @@ impl<'py> Given<'py> {
     }
 
     /// `None` of objects and other things better taken out one by one.
-    fn of_buffer(py: Python<'py>, buffer: PyUntypedBuffer) -> PyResult<Option<Self>> {
+    fn of_buffer(py: Python<'_>, buffer: PyUntypedBuffer) -> PyResult<Option<Self>> {
         let shape = buffer.shape().to_vec();
         let format = buffer.format().to_string_lossy().into_owned();
         let width = buffer.item_size();
@@ -137,7 +137,6 @@ impl<'py> Given<'py> {
 
     fn len(&self) -> usize {
         match self {
-            Self::Texts(texts) => texts.len(),
             Self::Owned(texts) => texts.len(),
             Self::Numbers(numbers) => numbers.len(),
             Self::V6(addresses) => addresses.len(),
@@ -150,12 +149,6 @@ impl<'py> Given<'py> {
     pub(crate) fn look_up(&self, py: Python<'_>, pin: &Pinned, rows: Rows) -> PyResult<Rows> {
         let mut rows = rows.with_places(self.len());
         let filled = match self {
-            Self::Texts(texts) => {
-                // What is no Unicode is no address.
-                let texts: Vec<&str> =
-                    texts.iter().map(|text| text.to_str().unwrap_or_default()).collect();
-                py.detach(|| rows.fill(pin, 0, Addresses::Text(&texts)))
-            }
             Self::Owned(texts) => {
                 let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
                 rows.fill(pin, 0, Addresses::Text(&texts))
@@ -178,31 +171,72 @@ impl<'py> Given<'py> {
     }
 }
 
+/// Longer than any spelling of an address.
+const TOO_LONG: usize = 64;
+
+/// Texts behind each other.
+struct Packed {
+    text: Vec<u8>,
+    offsets: Vec<i64>,
+}
+
+impl Packed {
+    fn with_capacity(count: usize) -> Self {
+        let mut offsets = Vec::with_capacity(count + 1);
+        offsets.push(0);
+        Self { text: Vec::with_capacity(count * 16), offsets }
+    }
+
+    /// Out of `str` objects; nothing where there is anything else. Many of them are more than the
+    /// processor's caches hold: each is looked at once, and let go of before the next.
+    fn of<'py>(objects: impl ExactSizeIterator<Item = Bound<'py, PyAny>>) -> Option<Self> {
+        let mut packed = Self::with_capacity(objects.len());
+        for object in objects {
+            // What is no Unicode is no address, and neither is what is longer than any.
+            let text = object.cast::<PyString>().ok()?.to_str().unwrap_or_default();
+            if text.len() < TOO_LONG {
+                packed.text.extend_from_slice(text.as_bytes());
+            }
+            packed.end()?;
+        }
+        Some(packed)
+    }
+
+    /// What is pushed from here on belongs to the next text.
+    fn end(&mut self) -> Option<()> {
+        self.offsets.push(i64::try_from(self.text.len()).ok()?);
+        Some(())
+    }
+
+    fn given(self) -> Given {
+        Given::Packed { text: self.text, offsets: self.offsets }
+    }
+}
+
 /// Texts of a fixed width behind each other.
-fn fixed<'py>(
-    py: Python<'py>,
+fn fixed(
+    py: Python<'_>,
     buffer: &PyUntypedBuffer,
     count: usize,
     width: usize,
     per_char: usize,
-) -> Option<Given<'py>> {
+) -> Option<Given> {
     let whole = buffer.obj(py)?.call_method0(intern!(py, "copy")).ok()?;
     let bytes = whole.call_method1(intern!(py, "view"), ("u1",)).ok()?;
     let bytes = PyBuffer::<u8>::get(&bytes).ok()?.to_vec(py).ok()?;
-    let (mut text, mut offsets) = (Vec::with_capacity(count * 16), Vec::with_capacity(count + 1));
-    offsets.push(0);
+    let mut packed = Packed::with_capacity(count);
     for item in bytes.chunks_exact(width.max(1)).take(count) {
         for char in item.chunks_exact(per_char) {
             match char {
                 [0, ..] if char.iter().all(|byte| *byte == 0) => break,
-                [ascii] | [ascii, 0, 0, 0] => text.push(*ascii),
+                [ascii] | [ascii, 0, 0, 0] => packed.text.push(*ascii),
                 // Not ASCII, so no address.
-                _ => text.push(b'?'),
+                _ => packed.text.push(b'?'),
             }
         }
-        offsets.push(i64::try_from(text.len()).ok()?);
+        packed.end()?;
     }
-    Some(Given::Packed { text, offsets })
+    Some(packed.given())
 }
 
 /// An array of a type that addresses come in, out of a table of one column too.

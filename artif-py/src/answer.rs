@@ -138,6 +138,12 @@ impl Reputation {
         self.inner.special_purpose().map(|block| block.name)
     }
 
+    /// What the application reported of it that counts, by kind, as dicts.
+    #[getter]
+    fn signals<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_python(py, &self.inner.signals())
+    }
+
     /// The operator's decision that holds for it, as a dict.
     #[getter]
     fn r#override<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {

@@ -22,8 +22,10 @@ use crate::answer::Reputation;
 use crate::columns::{Columns, kinds};
 use crate::convert::{address, from_python, to_json, to_python};
 use crate::error::lift;
+use crate::gate::{Gated, Kept};
 use crate::member::Member;
 use crate::refresher::{self, Refresher};
+use crate::report::FeedsReport;
 use crate::rows::Rows;
 
 /// How long Ctrl-C goes unnoticed during a refresh.
@@ -74,12 +76,13 @@ macro_rules! questions {
                 Ok(answers.into_iter().map(|inner| Reputation { inner }).collect())
             }
 
-            /// The score of one address alone, 0 (certainly bad) to 100 (safe): the cheapest
-            /// question. Mind that an operator's override shows in the verdict only.
-            #[inline]
-            fn gate(&self, ip: &Bound<'_, PyAny>) -> PyResult<f64> {
+            /// `gate`, for what is no plain address and for the first question.
+            fn _gate(&self, py: Python<'_>, ip: &Bound<'_, PyAny>) -> PyResult<f64> {
                 let ip = address(ip)?;
-                self.with(|engine| engine.gate(ip).score())
+                let pinned = self.pin()?;
+                let score = pinned.score(ip);
+                self.kept.keep(py, pinned, || self.is_closed());
+                Ok(score)
             }
 
             /// The answers for many addresses as columns: from a list, an array of NumPy, a Series
@@ -171,6 +174,13 @@ macro_rules! questions {
                 to_python(py, &self.with(|engine| py.detach(|| engine.status()))?)
             }
 
+            /// How the feeds of the current snapshot compare. Of 85 feeds with a million networks
+            /// it was measured to take 44 ms.
+            fn feed_report(&self, py: Python<'_>) -> PyResult<FeedsReport> {
+                let pinned = self.pin()?;
+                Ok(FeedsReport { inner: py.detach(|| pinned.feed_report()) })
+            }
+
             /// Whether `close` was called.
             #[getter]
             fn closed(&self) -> bool {
@@ -194,8 +204,14 @@ macro_rules! questions {
             /// Gives the folder up; answers already given stay valid.
             fn close(&self, py: Python<'_>) {
                 self.note_closed();
-                let inner = self.inner.swap(None);
-                py.detach(|| drop(inner));
+                let gone = (self.inner.swap(None), self.kept.clear(py));
+                py.detach(|| drop(gone));
+            }
+        }
+
+        impl Gated for $class {
+            fn kept(&self) -> &Kept {
+                &self.kept
             }
         }
 
@@ -254,6 +270,7 @@ macro_rules! opened_once {
 #[pyclass(frozen, weakref, subclass, module = "artif")]
 pub(crate) struct Reader {
     inner: ArcSwapOption<artif_core::Reader>,
+    kept: Kept,
     dir: PathBuf,
 }
 
@@ -262,7 +279,8 @@ impl Reader {
     #[new]
     fn new(py: Python<'_>, data: PathBuf) -> PyResult<Self> {
         let reader = lift(py, py.detach(|| artif_core::Reader::open(&data)))?;
-        Ok(Self { inner: ArcSwapOption::from_pointee(reader), dir: data })
+        let inner = ArcSwapOption::from_pointee(reader);
+        Ok(Self { inner, kept: Kept::default(), dir: data })
     }
 
     /// Takes up what was published meanwhile at once, instead of within a quarter of a second.
@@ -279,6 +297,8 @@ impl Reader {
         }
         let reader = lift(py, artif_core::Reader::open(&self.dir))?;
         let old = self.inner.swap(Some(Arc::new(reader)));
+        // It belongs to what nobody keeps current here.
+        drop(self.kept.clear(py));
         // Dropping it would wait for a thread that does not exist here.
         std::mem::forget(old);
         Ok(())
@@ -305,6 +325,7 @@ opened_once!(Reader, artif_core::Reader);
 #[pyclass(frozen, weakref, subclass, module = "artif")]
 pub(crate) struct Engine {
     inner: ArcSwapOption<artif_core::Engine>,
+    kept: Kept,
 }
 
 #[pymethods]
@@ -331,7 +352,7 @@ impl Engine {
             builder.build()
         };
         let engine = lift(py, py.detach(open))?;
-        Ok(Self { inner: ArcSwapOption::from_pointee(engine) })
+        Ok(Self { inner: ArcSwapOption::from_pointee(engine), kept: Kept::default() })
     }
 
     /// Fetches feeds, and publishes a new snapshot if an answer may differ. Ctrl-C stops it;

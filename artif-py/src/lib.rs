@@ -11,9 +11,11 @@ mod columns;
 mod convert;
 mod engine;
 mod error;
+mod gate;
 mod gatekeeper;
 mod member;
 mod refresher;
+mod report;
 mod rows;
 
 use pyo3::prelude::*;
@@ -35,6 +37,8 @@ mod _artif {
     use crate::member::Member;
     #[pymodule_export]
     use crate::refresher::Refresher;
+    #[pymodule_export]
+    use crate::report::{BacktestReport, FeedsReport, backtest};
 
     /// Runs one `artif` command line and returns its exit code.
     #[pyfunction]
@@ -50,6 +54,10 @@ mod _artif {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let py = module.py();
+        crate::gate::install::<crate::engine::Engine>(py)?;
+        crate::gate::install::<crate::engine::Reader>(py)?;
+        crate::gate::install::<crate::member::Member>(py)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -12,6 +12,7 @@ use pyo3::types::PyDict;
 use crate::convert::{from_python, to_python};
 use crate::engine::closed;
 use crate::error::lift;
+use crate::gate::Kept;
 
 /// One of several equal processes on one data folder, such as the workers of a web server.
 ///
@@ -30,6 +31,7 @@ use crate::error::lift;
 #[pyclass(frozen, weakref, subclass, module = "artif")]
 pub(crate) struct Member {
     pub(crate) inner: ArcSwapOption<artif_core::Member>,
+    pub(crate) kept: Kept,
     config: Config,
     joining: Mutex<()>,
     closed: AtomicBool,
@@ -54,6 +56,7 @@ impl Member {
         lift(py, artif_core::Member::validate(&config))?;
         Ok(Self {
             inner: ArcSwapOption::empty(),
+            kept: Kept::default(),
             config,
             joining: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -99,9 +102,11 @@ impl Member {
     }
 
     /// In a forked child: its threads stayed in the parent, and so did whatever lock they held.
-    fn _after_fork(&self) {
+    fn _after_fork(&self, py: Python<'_>) {
         // Dropping it would wait for threads that do not exist here.
         std::mem::forget(self.inner.swap(None));
+        // It belongs to what nobody keeps current here.
+        drop(self.kept.clear(py));
     }
 
     fn __repr__(&self) -> String {

@@ -1,5 +1,8 @@
 //! Answers for many addresses while they are filled in.
 
+use std::num::NonZero;
+use std::sync::{Mutex, PoisonError};
+
 use artif_core::{Addresses, AnswerColumns, Pinned};
 
 /// What can be asked of each address, in the order of columns.
@@ -96,22 +99,24 @@ impl Rows {
         }
     }
 
-    /// Answers for these addresses, from the place `from` on.
+    /// Answers for these addresses, from the place `from` on. Many are shared out among processors.
     pub(crate) fn fill(
         &mut self,
         pin: &Pinned,
         from: usize,
         addresses: Addresses<'_>,
     ) -> artif_core::Result<()> {
+        let shares = shares(addresses);
+        let size = shares.first().map_or(1, Addresses::len).max(1);
         let places = from..from + addresses.len();
-        let mut columns = AnswerColumns::new();
+        let mut parts: Vec<_> = shares.into_iter().map(|a| (a, AnswerColumns::new())).collect();
         macro_rules! give {
             ($($field:ident => $setter:ident),*) => {
                 $(
-                    if let Some(column) = self.$field.get_mut(places.clone())
-                        && !column.is_empty()
-                    {
-                        columns = columns.$setter(column);
+                    if let Some(column) = self.$field.get_mut(places.clone()) {
+                        for ((_, part), rows) in parts.iter_mut().zip(column.chunks_mut(size)) {
+                            *part = std::mem::take(part).$setter(rows);
+                        }
                     }
                 )*
             };
@@ -119,7 +124,7 @@ impl Rows {
         give!(score => score, verdict => verdict, state => state, asn => asn, country => country);
         give!(organisation => organisation, listed => listed, feeds => feed_set);
         give!(categories => categories);
-        self.invalid += pin.check_into(addresses, &mut columns)?;
+        self.invalid += answer(pin, parts)?;
         Ok(())
     }
 
@@ -143,4 +148,67 @@ impl Rows {
         put(&mut self.feeds, row, 0);
         put(&mut self.categories, row, 0);
     }
+}
+
+/// So many addresses at a time are worth being shared out: it takes some ten times as long to answer
+/// for them as to start a thread. Whoever is done takes the next, so that a thread that starts late
+/// holds up nobody.
+const SHARE: usize = 1 << 15;
+
+/// The addresses in parts of one size, of which the last may be smaller.
+fn shares(addresses: Addresses<'_>) -> Vec<Addresses<'_>> {
+    match addresses {
+        _ if addresses.len() < 2 * SHARE => vec![addresses],
+        Addresses::V4(all) => all.chunks(SHARE).map(Addresses::V4).collect(),
+        Addresses::V6Bytes(all) => all.chunks(SHARE).map(Addresses::V6Bytes).collect(),
+        Addresses::Text(all) => all.chunks(SHARE).map(Addresses::Text).collect(),
+        Addresses::Packed { text, offsets } => {
+            let shares = offset_shares(offsets, SHARE);
+            shares.map(|offsets| Addresses::Packed { text, offsets }).collect()
+        }
+        Addresses::LargePacked { text, offsets } => {
+            let shares = offset_shares(offsets, SHARE);
+            shares.map(|offsets| Addresses::LargePacked { text, offsets }).collect()
+        }
+        other => vec![other],
+    }
+}
+
+/// Where one part ends the next begins.
+fn offset_shares<T>(offsets: &[T], size: usize) -> impl Iterator<Item = &[T]> {
+    let starts = (0..offsets.len().saturating_sub(1)).step_by(size);
+    starts.filter_map(move |start| {
+        let end = offsets.len().min(start + size + 1);
+        offsets.get(start..end)
+    })
+}
+
+/// Fills in all parts, as many at once as threads can be had; gives how many of their addresses were
+/// none.
+fn answer(
+    pin: &Pinned,
+    parts: Vec<(Addresses<'_>, AnswerColumns<'_>)>,
+) -> artif_core::Result<usize> {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = parts.len().min(processors);
+    let left = Mutex::new(parts.into_iter());
+    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        let mut invalid = 0;
+        while let Some((addresses, mut columns)) = next() {
+            invalid += pin.check_into(addresses, &mut columns)?;
+        }
+        Ok(invalid)
+    };
+    std::thread::scope(|scope| {
+        let named = || std::thread::Builder::new().name("artif-columns".to_owned());
+        // Where there is no thread to be had, those that there are do it all.
+        let others: Vec<_> =
+            (1..threads).map_while(|_| named().spawn_scoped(scope, work).ok()).collect();
+        let mut invalid = work()?;
+        for other in others {
+            invalid += other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        }
+        Ok(invalid)
+    })
 }

@@ -47,6 +47,27 @@ def test_a_list_of_texts(reader: artif.Reader) -> None:
     assert repr(columns).startswith("<Columns score, verdict")
 
 
+def test_many_addresses_in_parts(reader: artif.Reader) -> None:
+    np, pa = pytest.importorskip("numpy"), pytest.importorskip("pyarrow")
+    few = [*TEXTS[:2], "no", "", *TEXTS[2:]]
+    # So many that processors share them, and not a whole number for each.
+    texts = (few * 40_000)[:-3]
+    expected = reader.check_columns(few)
+    every = ["score", "verdict", "state", "asn", "country", "organisation", "listed", "feeds"]
+    every.append("categories")
+    for given in (texts, pa.array(texts), pa.array(texts, pa.large_string())):
+        columns = reader.check_columns(given, columns=every)
+        assert (len(columns), columns.invalid) == (len(texts), 80_000)
+        for name in expected.names:
+            assert columns[name].to_list() == (expected[name].to_list() * 40_000)[:-3]
+    v4 = np.array([int(ip_address(text)) for text in (BAD, GOOD, "8.8.4.4")] * 70_000, np.uint32)
+    assert reader.check_columns(v4).verdict.to_list() == [
+        *("dangerous", "No action needed", "blocked")
+    ] * len(v4[::3])
+    v6 = np.frombuffer(ip_address("2001:470:1::5").packed * 140_001, np.uint8).reshape(-1, 16)
+    assert set(reader.check_columns(v6).verdict.to_list()) == {"dangerous"}
+
+
 def test_what_is_no_address_has_no_answers(reader: artif.Reader) -> None:
     columns = reader.check_columns([BAD, "nonsense", "", "1.2.3.4 ", "\ud800", None])
     assert columns.invalid == 5

@@ -119,7 +119,8 @@ def test_signals_vectors(vector: dict) -> None:
         assert answer.score == pytest.approx(then["score"], abs=0.01)
         assert answer.verdict == then["verdict"]
         said = engine.signals(when["lookup"])
-        assert answer.to_dict().get("signals", []) == said
+        assert answer.to_dict().get("signals", []) == answer.signals == said
+        assert engine.gate(when["lookup"]) == answer.score
         assert [signal["name"] for signal in said] == [signal["name"] for signal in then["signals"]]
         for found, expected in zip(said, then["signals"], strict=True):
             assert found["count"] == pytest.approx(expected["count"], abs=0.01)

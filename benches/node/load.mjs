@@ -1,11 +1,10 @@
 // A cluster under load while snapshots change: what clients see, how long workers take to follow, the
-// memory of each; ten million questions; how long the event loop is held up by a refresh.
+// memory of each; ten million questions.
 
 import cluster from "node:cluster";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import autocannon from "autocannon";
 import { input } from "./support.mjs";
@@ -88,7 +87,6 @@ async function measure() {
   write(1);
   const feed = [...(settings.feed ?? []), { id: "changing", url: `file:${list}` }];
   const engine = new Engine({ ...settings, data, feed });
-  const delay = monitorEventLoopDelay({ resolution: 1 });
   let swaps = 0;
   const slowest = [];
   let firing = true;
@@ -97,9 +95,7 @@ async function measure() {
   });
   while (firing) {
     write(swaps);
-    delay.enable();
     const { snapshot } = await engine.refresh();
-    delay.disable();
     const published = performance.now();
     const waiting = new Set(workers);
     while (waiting.size > 0) {
@@ -120,10 +116,6 @@ async function measure() {
       `p99 ${result.latency.p99} ms`,
   );
   console.log(`last worker on a new snapshot after at most ${Math.max(...slowest).toFixed(0)} ms`);
-  console.log(
-    `event loop of the refreshing process: p99 ${(delay.percentile(99) / 1e6).toFixed(1)} ms, ` +
-      `most ${(delay.max / 1e6).toFixed(1)} ms`,
-  );
   const guarded = workers.map((worker) => proportional(worker.process.pid));
   const mean = (all) => all.reduce((sum, one) => sum + one, 0) / all.length;
   console.log(

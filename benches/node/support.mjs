@@ -22,12 +22,13 @@ export function numbers(seed) {
 export const text = (v4) => `${v4 >>> 24}.${(v4 >>> 16) & 255}.${(v4 >>> 8) & 255}.${v4 & 255}`;
 export const number = (ip) => ip.split(".").reduce((v4, part) => v4 * 256 + Number(part), 0);
 
-/** Feeds as lists of IPv4 networks, and a data folder with the same in it. */
-export async function input() {
-  const corpus = process.env.ARTIF_CORPUS ?? "";
-  const real = existsSync(join(corpus, "feeds.json"));
-  const folder = mkdtempSync(join(tmpdir(), "artif-bench-"));
-  const settings = real
+const corpus = process.env.ARTIF_CORPUS ?? "";
+const real = existsSync(join(corpus, "feeds.json"));
+
+/** Real feeds where there are, else made-up ones in this folder. */
+export function settings(folder) {
+  console.log(real ? "input: the corpus, real feeds and databases" : "input: 20 made-up feeds");
+  return real
     ? {
         catalogue: [join(corpus, "feeds.json")],
         geo: {
@@ -43,22 +44,27 @@ export async function input() {
           country: join(samples, "sample-country.mmdb"),
         },
       };
-  console.log(real ? "input: the corpus, real feeds and databases" : "input: 20 made-up feeds");
+}
+
+/** Feeds as lists of IPv4 networks, and a data folder with the same in it. */
+export async function input() {
+  const folder = mkdtempSync(join(tmpdir(), "artif-bench-"));
+  const given = settings(folder);
   const data = join(folder, "data");
-  const engine = new Engine({ data, ...settings });
+  const engine = new Engine({ data, ...given });
   const report = await engine.refresh();
   const loaded = report.feeds.filter((feed) => feed.outcome === "loaded").length;
   const { counts } = report.snapshot;
   console.log(`${loaded} feeds, ${JSON.stringify(counts)}, ${report.timings.total} ms`);
   engine.close();
   const files = real
-    ? readdirLists(corpus)
-    : settings.feed.map(({ id, url }) => [id, url.slice("file:".length)]);
+    ? readdirLists()
+    : given.feed.map(({ id, url }) => [id, url.slice("file:".length)]);
   const lists = files.map(([id, file]) => [id, networks(readFileSync(file, "latin1"))]);
-  return { data, lists, geo: settings.geo, settings };
+  return { data, lists, geo: given.geo, settings: given };
 }
 
-function readdirLists(corpus) {
+function readdirLists() {
   const catalogue = JSON.parse(readFileSync(join(corpus, "feeds.json"), "utf8"));
   const feeds = Array.isArray(catalogue) ? catalogue : catalogue.feeds;
   return feeds

@@ -194,6 +194,7 @@ impl<'a> Replay<'a> {
             stale_after: Seconds::MAX,
             prior: PRIOR,
             thresholds: (&self.config.scoring).into(),
+            max_index: u64::MAX,
             index: self.config.snapshot.index,
             memory_budget: self.config.snapshot.memory_budget,
             edge: None,

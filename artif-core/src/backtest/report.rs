@@ -306,11 +306,14 @@ impl BacktestReport {
         self.days(out, |day| &day.new, &self.mean_new)?;
         for ScorerResult { scorer, measures } in &self.mean_new {
             if let Some(shares) = measures.others_below {
-                let scores = BELOW.map(|score| score.to_string()).join(" / ");
-                let shares = shares.map(|share| format!("{:.3}", 100.0 * share)).join(" / ");
+                let list = |values: &mut dyn Iterator<Item = String>| {
+                    values.collect::<Vec<_>>().join(" / ")
+                };
+                let scores = list(&mut BELOW.iter().map(|score| format!("{score:.0}")));
+                let shares = list(&mut shares.iter().map(|share| format!("{:.3}", 100.0 * share)));
                 writeln!(
                     out,
-                    "{scorer} below {scores} with a prior of {USUAL_PRIOR}: {shares} % of the others"
+                    "Of the others {scorer} (prior {USUAL_PRIOR}) has below {scores}: {shares} %"
                 )?;
             }
         }

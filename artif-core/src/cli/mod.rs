@@ -73,6 +73,7 @@ pub fn run<T>(args: impl IntoIterator<Item = T>, io: Io<'_>) -> u8
 where
     T: Into<OsString> + Clone,
 {
+    crate::heap::keep_nothing_large();
     let Io { stdin, stdout, stderr, stdout_terminal, stderr_terminal, cancel } = io;
     let mut screen = Screen::new(stdout, stderr, stdout_terminal, stderr_terminal);
     let cli = match Cli::try_parse_from(args) {

@@ -67,6 +67,7 @@ pub(super) const KEYS: &[(&str, &str, Kind)] = &[
     ("guard", "max_growth", Kind::Number),
     ("guard", "max_growth_from", Kind::Integer),
     ("guard", "max_index", Kind::Integer),
+    ("guard", "max_index_total", Kind::Integer),
     ("guard", "max_age", Kind::Text),
     ("snapshot", "keep", Kind::Integer),
     ("snapshot", "stale_after", Kind::Text),

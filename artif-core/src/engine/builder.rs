@@ -251,6 +251,7 @@ impl EngineBuilder {
             #[cfg(feature = "misp")]
             met: Mutex::default(),
             mended: Mutex::new(mended),
+            unpublished: Mutex::default(),
             read_counts: Mutex::new(read_counts),
         })?;
         if let (Some(unusable), false) = (unusable, self.only_looks) {
@@ -323,6 +324,7 @@ pub(super) fn empty_snapshot(
         stale_after: u32::MAX,
         prior: config.scoring.prior,
         thresholds: (&config.scoring).into(),
+        max_index: u64::MAX,
         index: config.snapshot.index,
         memory_budget: config.snapshot.memory_budget,
         sequence: 0,
@@ -393,6 +395,8 @@ fn mend(dir: &Path, ledger: &Ledger) -> Result<Vec<String>> {
         .extend(super::overrides::mend(dir, ledger)?.map(|trouble| {
             format!("the overrides were published anew from the ledger: {trouble}")
         }));
+    mended.extend(Switches::mend(dir)?);
+    mended.extend(added::mend(dir)?);
     Ok(mended)
 }
 

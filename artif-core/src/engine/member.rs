@@ -1,14 +1,11 @@
 //! One of several equal processes on one folder.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
-
-use chrono::{DateTime, Utc};
 
 use super::ReputationEngine;
 use super::builder::{configured_feeds, configured_scorer, empty_snapshot};
@@ -17,15 +14,10 @@ use super::owner::Engine;
 use super::schedule::{Refresher, ScheduleOptions};
 use super::status::Status;
 use crate::clock::{Clock, SystemClock};
-use crate::columns::{Addresses, AnswerColumns};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::explain::{self, Evidence, Explanation, PastReputation};
-use crate::gate::Gate;
 use crate::ledger::FolderLock;
 use crate::pinned::Pinned;
-use crate::reputation::Reputation;
-use crate::score;
 use crate::view::Answers;
 
 /// How often a member that follows looks whether the folder has an owner: one attempt to lock a
@@ -339,37 +331,7 @@ impl Post {
 }
 
 impl ReputationEngine for Member {
-    fn check(&self, ip: IpAddr) -> Reputation {
-        self.answers.check(ip)
-    }
-
-    fn check_many(&self, ips: &[IpAddr]) -> Vec<Reputation> {
-        self.pin().check_many(ips)
-    }
-
-    fn check_into(
-        &self,
-        addresses: Addresses<'_>,
-        columns: &mut AnswerColumns<'_>,
-    ) -> Result<usize> {
-        self.pin().check_into(addresses, columns)
-    }
-
-    fn gate(&self, ip: IpAddr) -> Gate {
-        self.answers.gate(ip)
-    }
-
-    fn explain(&self, ip: IpAddr) -> Explanation {
-        explain::explain(self.answers.check(ip), score::by_name)
-    }
-
-    fn history(&self, ip: IpAddr) -> Vec<Evidence> {
-        explain::evidence(&self.answers.load(), ip)
-    }
-
-    fn check_at(&self, ip: IpAddr, at: DateTime<Utc>) -> PastReputation {
-        explain::check_at(&self.answers.load(), ip, at)
-    }
+    answered_from!(self => self.answers);
 
     /// As the owner says it, where this is the owner.
     fn status(&self) -> Status {

@@ -1,5 +1,47 @@
 //! Engines: the owner of a data folder, and readers of its snapshots.
 
+/// The questions of [`ReputationEngine`] that everything with [`Answers`](crate::view::Answers)
+/// answers alike; what differs is the status.
+macro_rules! answered_from {
+    ($self:ident => $answers:expr) => {
+        fn check(&$self, ip: std::net::IpAddr) -> $crate::Reputation {
+            $answers.check(ip)
+        }
+
+        fn check_many(&$self, ips: &[std::net::IpAddr]) -> Vec<$crate::Reputation> {
+            $self.pin().check_many(ips)
+        }
+
+        fn check_into(
+            &$self,
+            addresses: $crate::Addresses<'_>,
+            columns: &mut $crate::AnswerColumns<'_>,
+        ) -> $crate::Result<usize> {
+            $self.pin().check_into(addresses, columns)
+        }
+
+        fn gate(&$self, ip: std::net::IpAddr) -> $crate::Gate {
+            $answers.gate(ip)
+        }
+
+        fn explain(&$self, ip: std::net::IpAddr) -> $crate::Explanation {
+            $crate::explain::explain($answers.check(ip), $crate::score::by_name)
+        }
+
+        fn history(&$self, ip: std::net::IpAddr) -> Vec<$crate::Evidence> {
+            $crate::explain::evidence(&$answers.load(), ip)
+        }
+
+        fn check_at(
+            &$self,
+            ip: std::net::IpAddr,
+            at: chrono::DateTime<chrono::Utc>,
+        ) -> $crate::PastReputation {
+            $crate::explain::check_at(&$answers.load(), ip, at)
+        }
+    };
+}
+
 mod admission;
 mod autonomous;
 mod builder;

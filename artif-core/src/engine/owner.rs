@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
-
-use chrono::{DateTime, Utc};
 
 use super::admission::Troubles;
 use super::builder::EngineBuilder;
@@ -18,20 +15,16 @@ use super::schedule::{Refresher, ScheduleOptions};
 use super::status::Status;
 use super::{ReputationEngine, feeds_now};
 use crate::clock::Clock;
-use crate::columns::{Addresses, AnswerColumns};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::explain::{self, Evidence, Explanation, PastReputation};
 use crate::feed::{Feed, FeedId, Role};
-use crate::gate::Gate;
 use crate::geo::{GeoReport, Updates};
 use crate::ledger::{Ledger, MemoryStore, Override, OverrideChange, Store};
 use crate::net::Prefix;
 use crate::overlay::Overlay;
 use crate::pinned::Pinned;
 use crate::report::{self, FeedsReport};
-use crate::reputation::Reputation;
-use crate::score::{self, Scorer};
+use crate::score::Scorer;
 use crate::snapshot::ReadCounts;
 use crate::view::Answers;
 use crate::warninglist;
@@ -85,6 +78,8 @@ pub(super) struct Shared {
     pub(super) misp_folder: Option<tempfile::TempDir>,
     /// What was found damaged and mended when the folder was opened, for the status.
     pub(super) mended: Mutex<Vec<String>>,
+    /// Why the last refresh could not publish, if it could not.
+    pub(super) unpublished: Mutex<Option<String>>,
     /// What the newest documents held.
     pub(super) read_counts: Mutex<BTreeMap<FeedId, ReadCounts>>,
 }
@@ -512,37 +507,7 @@ impl Shared {
 }
 
 impl ReputationEngine for Engine {
-    fn check(&self, ip: IpAddr) -> Reputation {
-        self.shared.answers.check(ip)
-    }
-
-    fn check_many(&self, ips: &[IpAddr]) -> Vec<Reputation> {
-        self.pin().check_many(ips)
-    }
-
-    fn check_into(
-        &self,
-        addresses: Addresses<'_>,
-        columns: &mut AnswerColumns<'_>,
-    ) -> Result<usize> {
-        self.pin().check_into(addresses, columns)
-    }
-
-    fn gate(&self, ip: IpAddr) -> Gate {
-        self.shared.answers.gate(ip)
-    }
-
-    fn explain(&self, ip: IpAddr) -> Explanation {
-        explain::explain(self.check(ip), score::by_name)
-    }
-
-    fn history(&self, ip: IpAddr) -> Vec<Evidence> {
-        explain::evidence(&self.shared.answers.load(), ip)
-    }
-
-    fn check_at(&self, ip: IpAddr, at: DateTime<Utc>) -> PastReputation {
-        explain::check_at(&self.shared.answers.load(), ip, at)
-    }
+    answered_from!(self => self.shared.answers);
 
     fn status(&self) -> Status {
         let mut status = Status::of_view(&self.shared.answers.load(), self.data());
@@ -572,6 +537,9 @@ impl ReputationEngine for Engine {
         let mended = self.shared.mended.lock().unwrap_or_else(PoisonError::into_inner);
         status.mended.clone_from(&mended);
         drop(mended);
+        let unpublished = self.shared.unpublished.lock().unwrap_or_else(PoisonError::into_inner);
+        status.unpublished.clone_from(&unpublished);
+        drop(unpublished);
         status.find_problems();
         status
     }

@@ -77,6 +77,7 @@ pub(super) fn publish_if_needed(
         stale_after: span(shared.config.snapshot.stale_after),
         prior: shared.config.scoring.prior,
         thresholds: (&shared.config.scoring).into(),
+        max_index: guard.max_index_total,
         index: shared.config.snapshot.index,
         memory_budget: shared.config.snapshot.memory_budget,
         sequence,

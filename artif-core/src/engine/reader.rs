@@ -1,24 +1,16 @@
 //! Answers from a folder that another process owns.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-
-use chrono::{DateTime, Utc};
 
 use super::ReputationEngine;
 use super::follow::Follower;
 use super::status::Status;
 use crate::clock::{Clock, SystemClock};
-use crate::columns::{Addresses, AnswerColumns};
 use crate::error::{Error, Result};
-use crate::explain::{self, Evidence, Explanation, PastReputation};
-use crate::gate::Gate;
 use crate::pinned::Pinned;
 use crate::report::{self, FeedsReport};
-use crate::reputation::Reputation;
-use crate::score;
 use crate::snapshot::{self, Snapshot};
 use crate::view::Answers;
 
@@ -142,37 +134,7 @@ impl Reader {
 }
 
 impl ReputationEngine for Reader {
-    fn check(&self, ip: IpAddr) -> Reputation {
-        self.answers.check(ip)
-    }
-
-    fn check_many(&self, ips: &[IpAddr]) -> Vec<Reputation> {
-        self.pin().check_many(ips)
-    }
-
-    fn check_into(
-        &self,
-        addresses: Addresses<'_>,
-        columns: &mut AnswerColumns<'_>,
-    ) -> Result<usize> {
-        self.pin().check_into(addresses, columns)
-    }
-
-    fn gate(&self, ip: IpAddr) -> Gate {
-        self.answers.gate(ip)
-    }
-
-    fn explain(&self, ip: IpAddr) -> Explanation {
-        explain::explain(self.answers.check(ip), score::by_name)
-    }
-
-    fn history(&self, ip: IpAddr) -> Vec<Evidence> {
-        explain::evidence(&self.answers.load(), ip)
-    }
-
-    fn check_at(&self, ip: IpAddr, at: DateTime<Utc>) -> PastReputation {
-        explain::check_at(&self.answers.load(), ip, at)
-    }
+    answered_from!(self => self.answers);
 
     fn status(&self) -> Status {
         Status::of_view(&self.answers.load(), self.answers.dir())

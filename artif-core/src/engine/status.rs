@@ -102,6 +102,9 @@ pub struct Status {
     /// What was damaged and is whole again.
     #[serde(skip)]
     pub(super) mended: Vec<String>,
+    /// Why the last refresh could not publish.
+    #[serde(skip)]
+    pub(super) unpublished: Option<String>,
 }
 
 impl Status {
@@ -126,6 +129,7 @@ impl Status {
             ledger: None,
             problems: Vec::new(),
             mended: Vec::new(),
+            unpublished: None,
         };
         status.find_problems();
         status
@@ -145,6 +149,12 @@ impl Status {
                 "the snapshot {} is damaged, answers may be wrong: an owner that opens the folder \
                  makes it anew",
                 path.display()
+            ));
+        }
+        if let Some(reason) = &self.unpublished {
+            self.problems.push(format!(
+                "the last refresh could not publish, the snapshot of before goes on answering: \
+                 {reason}"
             ));
         }
         self.problems.extend_from_slice(&self.mended);

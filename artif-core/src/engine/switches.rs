@@ -1,13 +1,12 @@
 //! Which feeds were switched on or off for a data folder, beside the user's configuration.
 
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::feed::{Feed, FeedId};
-use crate::snapshot::write_atomically;
+use crate::kept;
 
 const FILE: &str = "feeds.toml";
 
@@ -21,17 +20,18 @@ pub(super) struct Switches {
 impl Switches {
     pub(super) fn load(dir: &Path) -> Result<Self> {
         let path = dir.join(FILE);
-        match fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).map_err(|error| Error::Config {
-                line: error
-                    .span()
-                    .map(|s| text.get(..s.start).unwrap_or("").lines().count().max(1)),
-                path: Some(path),
-                message: error.message().to_owned(),
-            }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(Error::io("reading", path, error)),
-        }
+        let Some(text) = kept::read(&path)? else { return Ok(Self::default()) };
+        toml::from_str(&text).map_err(|error| Error::Config {
+            line: error.span().map(|s| text.get(..s.start).unwrap_or("").lines().count().max(1)),
+            path: Some(path),
+            message: error.message().to_owned(),
+        })
+    }
+
+    /// Replaces a damaged file by its copy; says what was done.
+    pub(super) fn mend(dir: &Path) -> Result<Option<String>> {
+        let path = dir.join(FILE);
+        if path.exists() { kept::mend(&path) } else { Ok(None) }
     }
 
     pub(super) fn apply(&self, feeds: &mut [Feed]) {
@@ -55,6 +55,6 @@ impl Switches {
             .map_err(|error| Error::Invalid { what: "feed switches", reason: error.to_string() })?;
         let note =
             "# Written by `artif feeds enable` and `disable`; stronger than the catalogue.\n";
-        write_atomically(&dir.join(FILE), format!("{note}{text}").as_bytes())
+        kept::write(&dir.join(FILE), &format!("{note}{text}"))
     }
 }

@@ -15,6 +15,7 @@ use super::{Catalogue, Feed};
 #[cfg(any(feature = "cli", feature = "misp", test))]
 use crate::error::excerpt;
 use crate::error::{Error, Result};
+use crate::kept;
 
 /// The folder in the data folder.
 const FOLDER: &str = "feeds.d";
@@ -24,6 +25,19 @@ const FOLDER: &str = "feeds.d";
 /// A file that cannot be read is an error that names it and the line: leaving the feed out would
 /// end its listings.
 pub(crate) fn load(data: &Path) -> Result<Vec<(PathBuf, Feed)>> {
+    let mut feeds = Vec::new();
+    for path in files(data)? {
+        // It was listed, and may be gone by now.
+        let Some(text) = kept::read(&path)? else { continue };
+        feeds.extend(
+            Catalogue::read(&text, Some(&path))?.feeds.into_iter().map(|feed| (path.clone(), feed)),
+        );
+    }
+    Ok(feeds)
+}
+
+/// The files of all added feeds, sorted.
+fn files(data: &Path) -> Result<Vec<PathBuf>> {
     let folder = data.join(FOLDER);
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
@@ -38,11 +52,16 @@ pub(crate) fn load(data: &Path) -> Result<Vec<(PathBuf, Feed)>> {
         }
     }
     paths.sort();
-    let mut feeds = Vec::new();
-    for path in paths {
-        feeds.extend(Catalogue::load(&path)?.feeds.into_iter().map(|feed| (path.clone(), feed)));
+    Ok(paths)
+}
+
+/// Replaces damaged files by their copies; says what was done.
+pub(crate) fn mend(data: &Path) -> Result<Vec<String>> {
+    let mut mended = Vec::new();
+    for path in files(data)? {
+        mended.extend(kept::mend(&path)?);
     }
-    Ok(feeds)
+    Ok(mended)
 }
 
 /// The file of a feed, whether it is there or not.
@@ -59,7 +78,7 @@ pub(crate) fn write(data: &Path, feed: &Feed, note: &str) -> Result<PathBuf> {
     crate::ledger::create_folder(&folder)?;
     let note: Vec<String> = note.lines().map(|line| format!("# {}", excerpt(line))).collect();
     let text = format!("{}\n{}", note.join("\n"), feed_text(feed)?);
-    crate::snapshot::write_atomically(&path, text.as_bytes())?;
+    kept::write(&path, &text)?;
     Ok(path)
 }
 
@@ -83,7 +102,7 @@ pub(crate) fn remove(data: &Path, id: &FeedId) -> Result<bool> {
             message: format!("there are other feeds in it than {id:?}: edit it by hand"),
         });
     }
-    std::fs::remove_file(&path).map_err(|error| Error::io("removing", path, error))?;
+    kept::remove(&path)?;
     Ok(true)
 }
 

@@ -86,7 +86,7 @@ impl Catalogue {
         Self::read(include_str!("catalogue.toml"), None)
     }
 
-    fn read(text: &str, path: Option<&Path>) -> Result<Self> {
+    pub(super) fn read(text: &str, path: Option<&Path>) -> Result<Self> {
         let (feeds, refused) = Self::entries(strip_mark(text), path)?;
         // Left out, a feed's listings would end.
         match refused.into_iter().next() {

@@ -24,6 +24,7 @@ use super::{Feed, Format, ParseLimits, ParseReport, Scope};
 /// | `max_growth` | `20.0` | times the networks of the last good content, from 1 |
 /// | `max_growth_from` | `100000` | networks that must be new, at the least, for `max_growth` to count |
 /// | `max_index` | `268435456` | bytes that the indexes of a snapshot may need for this feed alone, estimated, from 1 |
+/// | `max_index_total` | `1073741824` | the same for all listings of all feeds together, ended ones included, from 1; with more nothing is published |
 /// | `max_age` | `"90d"` | duration; a feed that was neither loaded nor found unchanged for longer no longer counts in answers, until it is again |
 ///
 /// Whatever these say, an HTML page is refused where a list is expected, and so is empty content in
@@ -54,6 +55,8 @@ pub struct Guard {
     pub max_growth_from: u64,
     /// How many bytes of a snapshot's indexes a feed may need.
     pub max_index: u64,
+    /// How many bytes all feeds together may need.
+    pub max_index_total: u64,
     /// For how long a feed counts that was neither loaded nor found unchanged.
     #[serde(with = "crate::duration")]
     pub max_age: Duration,
@@ -72,6 +75,7 @@ impl Default for Guard {
             max_growth_from: 100_000,
             // 16 million IPv4 networks, or 700,000 IPv6 addresses without anything in common.
             max_index: 256 << 20,
+            max_index_total: 1 << 30,
             max_age: Duration::from_secs(90 * 86_400),
         }
     }
@@ -154,6 +158,7 @@ impl Guard {
             (is_space(self.max_v4_ranges), "max_v4_ranges", SPACE),
             (is_growth(self.max_growth), "max_growth", GROWTH),
             (self.max_index > 0, "max_index", INDEX),
+            (self.max_index_total > 0, "max_index_total", INDEX),
             (!self.max_age.is_zero(), "max_age", AGE),
         ]
         .into_iter()

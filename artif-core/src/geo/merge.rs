@@ -11,9 +11,10 @@ use super::reader::{Database, Ranges};
 use super::table::GeoDatabase;
 use super::{GeoRecord, GeoTable};
 use crate::error::{Error, Result};
+use crate::space;
 
 /// Part of [`GeoSources::identity`]: raise it when the same files would give another table.
-const READER_VERSION: u32 = 1;
+const READER_VERSION: u32 = 2;
 
 /// How much of a file's end tells its versions apart: the metadata with the build time is there.
 const TAIL: u64 = 128 << 10;
@@ -212,13 +213,21 @@ fn merge(asn: &Database, country: &Database) -> GeoTable {
     };
     let v4 = sweep(&asn.v4, &country.v4, &mut interner);
     let v6 = sweep(&asn.v6, &country.v6, &mut interner);
+    let Interner { mut records, organisations, .. } = interner;
+    let of = |place: &u32| records.get(*place as usize).and_then(|record| record.organisation);
+    let places = v4.records.iter().map(|place| of(place).unwrap_or(u32::MAX));
+    let numbers = space::numbers(&space::addresses4(&v4.starts, places, organisations.len()));
+    for record in &mut records {
+        record.organisation =
+            record.organisation.and_then(|place| numbers.get(place as usize).copied());
+    }
     GeoTable {
         v4_starts: v4.starts,
         v4_records: v4.records,
         v6_starts: v6.starts,
         v6_records: v6.records,
-        records: interner.records,
-        organisations: interner.organisations,
+        records,
+        organisations: space::renumbered(&organisations, &numbers),
     }
 }
 

@@ -205,6 +205,23 @@ impl Sink for Check {
     }
 }
 
+/// Reads the overrides only.
+#[derive(Default)]
+struct Overrides(Vec<Override>);
+
+impl Sink for Overrides {
+    fn override_(&mut self, entry: Override) -> Result<()> {
+        self.0.push(entry);
+        Ok(())
+    }
+    fn feed(&mut self, _: FeedHead) -> Result<()> {
+        Ok(())
+    }
+    fn block(&mut self, _: &[u8], _: Block) -> Result<()> {
+        Ok(())
+    }
+}
+
 /// Reads a checkpoint to its end. What the sink got counts only if this returns `Ok`.
 pub(crate) fn read(input: &mut dyn Read, path: &Path, sink: &mut dyn Sink) -> Result<Header> {
     let header = read_header(input, path)?;
@@ -461,6 +478,28 @@ pub(crate) fn newest_whole(dir: &Path, sequence: u64) -> Result<Option<(PathBuf,
         }
     }
     Ok(None)
+}
+
+/// The overrides in the newest whole checkpoint that knows of changes above `number`, and the number
+/// of the last change that it knows of.
+///
+/// Errors: [`Error::LedgerCorrupt`] where one that may know of them is damaged and no other does.
+pub(crate) fn overrides_above(dir: &Path, number: u64) -> Result<Option<(Vec<Override>, u64)>> {
+    let mut trouble = None;
+    for (_, path) in list(dir)? {
+        if header_of(&path).is_ok_and(|header| header.absorbed <= number) {
+            continue;
+        }
+        let mut found = Overrides::default();
+        match load(&path, &mut found) {
+            Ok(header) => return Ok(Some((found.0, header.absorbed))),
+            Err(error) => {
+                tracing::warn!(%error, "a checkpoint is unusable");
+                trouble = Some(error);
+            }
+        }
+    }
+    trouble.map_or(Ok(None), Err)
 }
 
 /// Reads a checkpoint file.

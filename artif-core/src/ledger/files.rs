@@ -43,6 +43,20 @@ pub(crate) fn private(options: &mut fs::OpenOptions, path: &Path) {
     let _ = (options, path);
 }
 
+/// Takes from everybody the leave to open a file for writing; who has it open goes on. Only where a
+/// file can be removed and renamed without that leave.
+pub(crate) fn forbid_writing(file: &File) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = file.metadata()?.permissions().mode();
+        file.set_permissions(fs::Permissions::from_mode(mode & 0o444))?;
+    }
+    #[cfg(not(unix))]
+    let _ = file;
+    Ok(())
+}
+
 /// Makes names created, renamed or removed in a folder durable, where the system can.
 pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };

@@ -18,12 +18,14 @@ mod record;
 mod sled_store;
 mod store;
 
+pub(crate) use checkpoint::overrides_above;
 pub use checkpoint::{newest_good, write_checkpoint};
 #[cfg(any(feature = "cli", feature = "misp"))]
 pub(crate) use files::create_folder;
 pub(crate) use lock::FolderLock;
 pub use memory::MemoryStore;
 pub use override_log::OverrideLog;
+pub(crate) use override_log::Peeked;
 pub use owner::{Ledger, LedgerOptions};
 #[cfg(feature = "sled")]
 pub use sled_store::SledStore;

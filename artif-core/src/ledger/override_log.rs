@@ -21,6 +21,7 @@ use super::{files, record};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 
+const FILE: &str = "overrides.log";
 const MAGIC: &[u8; 8] = b"artif-ol";
 const HEADER: usize = 24;
 /// Longer than any change that [`record::check_override`] lets through.
@@ -55,6 +56,14 @@ struct Content {
     records: Vec<(u64, OverrideChange)>,
 }
 
+/// The changes in a log, and how many came before them.
+#[derive(Debug)]
+pub(crate) struct Peeked {
+    /// The number of the last change that is no longer there.
+    pub(crate) before: u64,
+    pub(crate) records: Vec<(u64, OverrideChange)>,
+}
+
 impl OverrideLog {
     /// The log in the data folder `dir`, which is created where it is missing.
     ///
@@ -64,7 +73,7 @@ impl OverrideLog {
     /// ```
     pub fn open(dir: &Path) -> Result<Self> {
         files::create_folder(dir)?;
-        Ok(Self { path: dir.join("overrides.log"), lock: dir.join("overrides.lock") })
+        Ok(Self { path: dir.join(FILE), lock: dir.join("overrides.lock") })
     }
 
     /// Appends changes and returns, once they survive a power loss, the number of the last one.
@@ -79,14 +88,15 @@ impl OverrideLog {
     /// assert_eq!(log.append(&[change]).unwrap(), first + 1);
     /// ```
     pub fn append(&self, changes: &[OverrideChange]) -> Result<u64> {
-        self.append_then(changes, || Ok(()))
+        self.append_then(changes, |_| Ok(()))
     }
 
-    /// Like [`Self::append`], then does `then` before another process may append.
+    /// Like [`Self::append`], then does `then` with the last number before another process may
+    /// append.
     pub(crate) fn append_then(
         &self,
         changes: &[OverrideChange],
-        then: impl FnOnce() -> Result<()>,
+        then: impl FnOnce(u64) -> Result<()>,
     ) -> Result<u64> {
         for change in changes {
             match change {
@@ -118,7 +128,7 @@ impl OverrideLog {
             let _ = file.set_len(content.end as u64);
             fail(e)
         })?;
-        then().map(|()| number)
+        then(number).map(|()| number)
     }
 
     /// The changes with numbers above `number`, in order.
@@ -136,6 +146,22 @@ impl OverrideLog {
         let mut records = self.content()?.map_or_else(Vec::new, |content| content.records);
         records.retain(|record| record.0 > number);
         Ok(records)
+    }
+
+    /// What the log in `dir` holds at this moment, without its lock, which takes leave to write: a
+    /// change that is being appended may be missing. `None` where there is no log, or none that
+    /// can be read.
+    pub(crate) fn peek(dir: &Path) -> Result<Option<Peeked>> {
+        let path = dir.join(FILE);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::io("read", path, e)),
+        };
+        Ok(parse(&bytes).map(|Content { last, records, .. }| {
+            let before = records.first().map_or(last, |record| record.0 - 1);
+            Peeked { before, records }
+        }))
     }
 
     /// Does `work` with the changes that have numbers above `number`, before another process may

@@ -134,6 +134,8 @@ impl Ledger {
         let mut ledger = Self { dir: dir.to_owned(), store, log, mended, process, _lock: lock };
         ledger.absorb_pending()?;
         ledger.mend()?;
+        // Everything was read once, in a thread of its own.
+        crate::heap::give_back();
         Ok(ledger)
     }
 
@@ -240,16 +242,17 @@ impl Ledger {
         Ok(pending.len())
     }
 
-    /// Does `work` with all overrides, before another process may change them.
+    /// Does `work` with all overrides and the number of the last change in them, before another
+    /// process may change them.
     pub(crate) fn with_overrides<T>(
         &self,
-        work: impl FnOnce(Vec<Override>) -> Result<T>,
+        work: impl FnOnce(Vec<Override>, u64) -> Result<T>,
     ) -> Result<T> {
         self.log.with_pending(self.store.absorbed(), |pending| {
             if !pending.is_empty() {
                 self.store.absorb(pending)?;
             }
-            work(self.store.overrides()?)
+            work(self.store.overrides()?, self.store.absorbed())
         })
     }
 

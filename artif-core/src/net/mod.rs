@@ -1,6 +1,8 @@
 //! Networks and addresses: canonical forms, sets of networks, special-purpose ranges.
 
 mod canonical;
+#[cfg(target_arch = "x86_64")]
+mod dotted;
 mod prefix;
 mod set;
 mod special;

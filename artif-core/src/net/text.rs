@@ -89,21 +89,37 @@ fn parse_v4_bytewise(text: &[u8]) -> Option<(u32, usize)> {
 /// Exactly the texts [`Ipv4Addr::from_str`](std::str::FromStr) reads.
 #[inline]
 pub(crate) fn parse_v4(text: &[u8]) -> Option<u32> {
-    // Two overlapping reads make a window of which zeros end the address.
-    let window = match text.len() {
+    let window = window(text)?;
+    #[cfg(target_arch = "x86_64")]
+    return super::dotted::parse(window, text.len(), || parse_v4_whole(window, text.len()));
+    #[cfg(not(target_arch = "x86_64"))]
+    parse_v4_whole(window, text.len())
+}
+
+/// The bytes of a text that may be an IPv4 address, the first lowest, with zeros behind.
+#[inline]
+fn window(text: &[u8]) -> Option<u128> {
+    // Of two reads that overlap.
+    match text.len() {
         8..=15 => {
             let (first, last) = (text.first_chunk()?, text.last_chunk()?);
             let last = u128::from(u64::from_le_bytes(*last)) << (8 * (text.len() - 8));
-            u128::from(u64::from_le_bytes(*first)) | last
+            Some(u128::from(u64::from_le_bytes(*first)) | last)
         }
         7 => {
             let (first, last) = (text.first_chunk()?, text.last_chunk()?);
-            u128::from(u32::from_le_bytes(*first)) | u128::from(u32::from_le_bytes(*last)) << 24
+            let last = u128::from(u32::from_le_bytes(*last)) << 24;
+            Some(u128::from(u32::from_le_bytes(*first)) | last)
         }
-        _ => return None,
-    };
-    let (address, length) = parse_v4_window(window)?;
-    (length == text.len()).then_some(address)
+        _ => None,
+    }
+}
+
+/// The address that is the first `length` bytes of a window, by arithmetic alone.
+#[inline]
+fn parse_v4_whole(window: u128, length: usize) -> Option<u32> {
+    let (address, end) = parse_v4_window(window)?;
+    (end == length).then_some(address)
 }
 
 /// Like [`parse_v4`], but octets may be padded with zeros to three digits and are decimal all the
@@ -251,6 +267,8 @@ mod tests {
             IpAddr::V6(_) => None,
         });
         assert_eq!(parse_v4(text), v4, "{:?}", String::from_utf8_lossy(text));
+        let whole = window(text).and_then(|window| parse_v4_whole(window, text.len()));
+        assert_eq!(whole, v4, "{:?}", String::from_utf8_lossy(text));
     }
 
     #[test]
@@ -303,6 +321,35 @@ mod tests {
             "::G",
         ] {
             agrees(text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn octets_of_all_lengths_and_values() {
+        let octets = ["0", "7", "9", "10", "99", "100", "199", "250", "255"];
+        let wrong = ["", "00", "01", "001", "256", "260", "300", "999", "1000", "a", "1a", "-1"];
+        let all: Vec<&str> = octets.into_iter().chain(wrong).collect();
+        for a in &all {
+            for b in &all {
+                for c in &all {
+                    for d in &all {
+                        agrees(format!("{a}.{b}.{c}.{d}").as_bytes());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_byte_in_every_place() {
+        for text in ["1.2.3.4", "10.20.30.40", "203.0.113.255"] {
+            for at in 0..text.len() {
+                for byte in 0..=255 {
+                    let mut text = text.as_bytes().to_vec();
+                    text[at] = byte;
+                    agrees(&text);
+                }
+            }
         }
     }
 

@@ -57,6 +57,8 @@ pub(crate) struct Input<'a> {
     pub(crate) prior: f64,
     pub(crate) thresholds: Thresholds,
     pub(crate) index: IndexTier,
+    /// Bytes that the indexes may need, estimated.
+    pub(crate) max_index: u64,
     /// Bytes that what lookups touch may take for [`IndexTier::Auto`] to choose the fast index.
     pub(crate) memory_budget: u64,
     pub(crate) sequence: u64,
@@ -76,6 +78,7 @@ pub(crate) struct Compiled {
 pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
     let counts = |place: usize| input.feeds.get(place).is_none_or(|feed| !feed.outdated);
     let gathered = gather(input.store, input.ids, counts, &input.builtin)?;
+    refuse_index(&input, &gathered)?;
     let mut feed_sets = Sets::new();
     let days = |days: f64| span(Duration::try_from_secs_f64(days * DAY).unwrap_or(Duration::MAX));
     let classify = Classify {
@@ -169,6 +172,26 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
     let (sequence, now) = (input.sequence, input.now);
     write_meta(&mut writer, input, &gathered, counts.clone(), next_edge)?;
     Ok(Compiled { bytes: writer.finish(sequence, u64::from(now)), counts })
+}
+
+/// Fails where the indexes would become larger than they may; says because of whom.
+fn refuse_index(input: &Input<'_>, gathered: &Gathered) -> Result<()> {
+    const NAMED: usize = 5;
+    let (bytes, ceiling) = (gathered.cost(), input.max_index);
+    if bytes <= ceiling {
+        return Ok(());
+    }
+    let by_feed = gathered.cost_by_feed(input.feeds.len());
+    let mut by_feed: Vec<_> = input.feeds.iter().zip(by_feed).collect();
+    by_feed.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    let named = by_feed.iter().take_while(|(_, bytes)| *bytes > 0).take(NAMED);
+    let named: Vec<_> = named.map(|(feed, bytes)| format!("{} ({bytes})", feed.id)).collect();
+    let reason = format!(
+        "all feeds together would take about {bytes} bytes of it, above the ceiling of {ceiling}: \
+         the most by {}; disable a feed, shorten history.retention or raise guard.max_index_total",
+        named.join(", ")
+    );
+    Err(Error::Invalid { what: "index", reason })
 }
 
 fn state(standings: &[Standing], set: u32) -> State {

@@ -12,6 +12,7 @@ use crate::clock::Seconds;
 use crate::geo::GeoTable;
 use crate::net::{Prefix, special_blocks};
 use crate::score::{Model, State};
+use crate::space;
 
 /// What is listed, flattened.
 pub(super) struct Flat {
@@ -178,7 +179,23 @@ pub(super) fn cut(flat: &Flat, geo: &GeoTable, model: &dyn Model) -> Cut {
         ],
         |start, values| v6.push(start, id(values)),
     );
-    Cut { v4, v6, places: places.all }
+    by_space(Cut { v4, v6, places: places.all })
+}
+
+/// The same with places numbered by how many addresses they stand for.
+fn by_space(mut cut: Cut) -> Cut {
+    let values = cut.v4.values.iter().copied();
+    let mut space = space::addresses4(&cut.v4.starts, values, cut.places.len());
+    // Number 0 stays with the special-purpose addresses.
+    if let Some(special) = space.first_mut() {
+        *special = u64::MAX;
+    }
+    let numbers = space::numbers(&space);
+    for value in cut.v4.values.iter_mut().chain(&mut cut.v6.values) {
+        *value = numbers.get(*value as usize).copied().unwrap_or(0);
+    }
+    cut.places = space::renumbered(&cut.places, &numbers);
+    cut
 }
 
 fn special_ranges() -> (Ranges<u32>, Ranges<u128>) {

@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::index::costs;
 use super::records::{ListingRow, Sets};
 use crate::clock::Seconds;
 use crate::error::{Error, Result};
@@ -73,6 +74,30 @@ impl Gathered {
         let listings = |set| self.sets.get(set).iter().filter_map(|id| self.listings.get(*id));
         sets.map(|set| listings(set).filter(|listing| counts(listing.feed)).count() as u64)
             .collect()
+    }
+
+    /// About how many bytes all networks take in the indexes.
+    pub(super) fn cost(&self) -> u64 {
+        costs(&self.v4, &self.v6).sum()
+    }
+
+    /// For each of `feeds` feeds about how many of those bytes are for networks that it lists or did.
+    pub(super) fn cost_by_feed(&self, feeds: usize) -> Vec<u64> {
+        let mut bytes = vec![0; feeds];
+        let sets = self.v4_sets.iter().chain(&self.v6_sets);
+        for (cost, set) in costs(&self.v4, &self.v6).zip(sets) {
+            let mut last = None;
+            for id in self.sets.get(*set) {
+                let Some(listing) = self.listings.get(*id) else { continue };
+                // A feed may have listed it several times.
+                if last.replace(listing.feed) != Some(listing.feed)
+                    && let Some(bytes) = bytes.get_mut(listing.feed as usize)
+                {
+                    *bytes += cost;
+                }
+            }
+        }
+        bytes
     }
 
     /// How many networks have a set of listings for which `holds`.

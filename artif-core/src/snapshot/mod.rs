@@ -32,6 +32,7 @@ pub use meta::{ReadCounts, SnapshotCounts, SnapshotFeed};
 pub(crate) use networks::interval;
 pub(crate) use publish::{
     current, newest_sequence, publish, remove_unfinished, set_aside, write_atomically,
+    write_unsynced,
 };
 pub(crate) use reader::{Listed, Snapshot};
 pub(crate) use records::{Record, Standing};

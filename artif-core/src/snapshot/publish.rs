@@ -18,7 +18,7 @@ fn file_name(sequence: u64) -> String {
 pub(crate) fn publish(dir: &Path, sequence: u64, bytes: &[u8], keep: usize) -> Result<PathBuf> {
     let name = file_name(sequence);
     let path = dir.join(&name);
-    write_atomically(&path, bytes)?;
+    replace(&path, bytes, How { durably: true, read_only: true })?;
     write_atomically(&dir.join(POINTER), format!("{name}\n").as_bytes())?;
     remove_old(dir, sequence, keep);
     Ok(path)
@@ -96,12 +96,39 @@ fn remove_old(dir: &Path, newest: u64, keep: usize) {
 
 /// Replaces `path` so that after a crash it holds either what it held before or `bytes`, whole.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace(path, bytes, How { durably: true, read_only: false })
+}
+
+/// The same while the system runs. After a power loss there may be the old content, the new one or
+/// anything: for what has a checksum, and stands elsewhere durably.
+pub(crate) fn write_unsynced(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace(path, bytes, How { durably: false, read_only: false })
+}
+
+/// How a file is replaced.
+#[derive(Clone, Copy)]
+struct How {
+    durably: bool,
+    /// Whether nobody is to write into the file later: it is mapped, and who cuts a mapped file short
+    /// ends the processes that map it.
+    read_only: bool,
+}
+
+fn replace(path: &Path, bytes: &[u8], how: How) -> Result<()> {
     let temporary = path.with_extension(format!("tmp{}", std::process::id()));
     let write = || {
         let mut file = files::create(&temporary)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
+        if how.read_only {
+            files::forbid_writing(&file)?;
+        }
+        if how.durably {
+            file.sync_all()?;
+        }
         fs::rename(&temporary, path)?;
+        if !how.durably {
+            return Ok(());
+        }
         // The parent of a bare name is the empty path.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         sync_folder(folder.unwrap_or(Path::new(".")))

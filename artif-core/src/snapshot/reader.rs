@@ -36,8 +36,8 @@ pub(crate) struct Snapshot {
     index: Index,
     /// Where lies what answers are read from.
     records: usize,
-    standings: Range<usize>,
-    feed_set_ends: Range<usize>,
+    standings: usize,
+    feed_set_ends: usize,
     feed_set_members: Range<usize>,
     names: Range<usize>,
     /// Set once they are known to be UTF-8.
@@ -96,8 +96,8 @@ impl Snapshot {
         Ok(Self {
             index,
             records: sections.range(Section::Records).start,
-            standings: sections.range(Section::Standings),
-            feed_set_ends: sections.range(Section::FeedSetEnds),
+            standings: sections.range(Section::Standings).start,
+            feed_set_ends: sections.range(Section::FeedSetEnds).start,
             feed_set_members: sections.range(Section::FeedSetMembers),
             names: sections.range(Section::OrganisationNames),
             names_are_text: AtomicBool::new(false),
@@ -219,7 +219,7 @@ impl Snapshot {
         if number == 0 {
             return Standing::NOTHING;
         }
-        let at = self.standings.start.wrapping_add(size_of::<Standing>().wrapping_mul(number));
+        let at = self.standings.wrapping_add(size_of::<Standing>().wrapping_mul(number));
         let row = self.bytes().get(at..).and_then(|rest| rest.first_chunk());
         row.map_or(Standing::NOTHING, |row: &[u8; size_of::<Standing>()]| {
             zerocopy::transmute!(*row)
@@ -233,8 +233,12 @@ impl Snapshot {
         if id == 0 {
             return &[];
         }
-        let ends = self.rows_in(&self.feed_set_ends);
-        stored_set(ends, self.rows_in::<U32>(&self.feed_set_members), id)
+        // Where the one before it ends and where it does.
+        let at = self.feed_set_ends.wrapping_add(size_of::<U32>().wrapping_mul(id as usize - 1));
+        let ends = self.bytes().get(at..).and_then(|rest| <[U32; 2]>::ref_from_prefix(rest).ok());
+        let Some(([start, end], _)) = ends else { return &[] };
+        let members = self.rows_in::<U32>(&self.feed_set_members);
+        members.get(start.get() as usize..end.get() as usize).unwrap_or_default()
     }
 
     /// The organisation whose name is at a place.

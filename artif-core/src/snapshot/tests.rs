@@ -60,6 +60,7 @@ fn three_hundred_feeds_and_half_a_million_records() {
             prior: 0.01,
             thresholds: (&crate::Config::default().scoring).into(),
             edge: None,
+            max_index: u64::MAX,
             index: tier,
             memory_budget: u64::MAX,
             sequence: 1,

@@ -24,13 +24,16 @@ from __future__ import annotations
 
 from artif import errors
 from artif._artif import (
+    BacktestReport,
     Column,
     Columns,
+    FeedsReport,
     Gatekeeper,
     Refresher,
     Reputation,
     Ruling,
     __version__,
+    backtest,
 )
 from artif._engine import Engine, Member, Reader
 from artif._model import Change, Evidence, Explanation, PastReputation, RefreshReport, Term
@@ -38,12 +41,14 @@ from artif.errors import ArtifError
 
 __all__ = [
     "ArtifError",
+    "BacktestReport",
     "Change",
     "Column",
     "Columns",
     "Engine",
     "Evidence",
     "Explanation",
+    "FeedsReport",
     "Gatekeeper",
     "Member",
     "PastReputation",
@@ -54,5 +59,6 @@ __all__ = [
     "Ruling",
     "Term",
     "__version__",
+    "backtest",
     "errors",
 ]

@@ -118,7 +118,7 @@ impl Job<'_> {
             write_atomically(self.path, &bytes).map_err(|error| error.to_string())?;
         }
         known.source = self.source.to_string();
-        known.bytes = bytes.len() as u64;
+        known.put(&bytes);
         (known.etag, known.last_modified) = (validators.etag, validators.last_modified);
         Ok((!same).then_some(known.bytes))
     }
@@ -170,8 +170,7 @@ impl Job<'_> {
             GeoKind::Country => (&geo.country_auth, &geo.country_checksum),
         };
         let mut request = self.request(url.to_owned(), auth.clone());
-        let ours = known.source == self.source.to_string()
-            && old.is_some_and(|old| old.len() as u64 == known.bytes);
+        let ours = known.source == self.source.to_string() && old.is_some_and(|old| known.is(old));
         if ours && !self.force {
             request.validators.etag.clone_from(&known.etag);
             request.validators.last_modified.clone_from(&known.last_modified);

@@ -51,12 +51,32 @@ pub(crate) struct Known {
     pub(super) last_modified: Option<String>,
     /// Bytes of the file as it was put in place: another one was not, and is replaced.
     pub(super) bytes: u64,
+    /// Digest of that file, so that a damaged one is replaced, too.
+    content: String,
 }
 
 impl Known {
     pub(crate) fn checked(&self) -> Seconds {
         self.checked
     }
+
+    /// Notes the file that is in place.
+    #[cfg(all(feature = "fetch", feature = "geo"))]
+    pub(super) fn put(&mut self, file: &[u8]) {
+        self.bytes = file.len() as u64;
+        self.content = digest(file);
+    }
+
+    /// Whether a file is the one that was put in place, whole.
+    #[cfg(all(feature = "fetch", feature = "geo"))]
+    pub(super) fn is(&self, file: &[u8]) -> bool {
+        file.len() as u64 == self.bytes && digest(file) == self.content
+    }
+}
+
+#[cfg(all(feature = "fetch", feature = "geo"))]
+fn digest(file: &[u8]) -> String {
+    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(file))
 }
 
 /// What is known of all of them.

@@ -11,9 +11,11 @@ use crate::clock::Seconds;
 use crate::config::Misp;
 use crate::error::{Error, Result};
 use crate::feed::FeedId;
-use crate::snapshot::write_atomically;
+use crate::sealed;
 
 const STATE: &str = "state.json";
+/// The first words of all these files.
+const HEADER: &str = "artif-misp 1";
 const STATUS: &str = "status.json";
 const JOURNAL: &str = "journal";
 
@@ -199,10 +201,10 @@ impl Folder {
     pub(crate) fn load(&self, server: &Misp) -> State {
         let question = question(server);
         let path = self.0.join(STATE);
-        let Ok(text) = std::fs::read(&path) else { return State::new(question) };
-        match serde_json::from_slice::<State>(&text) {
-            Ok(state) if state.version == VERSION && state.question == question => state,
-            Ok(state) => {
+        match sealed::read::<State>(&path, HEADER) {
+            Ok(None) => State::new(question),
+            Ok(Some(state)) if state.version == VERSION && state.question == question => state,
+            Ok(Some(state)) => {
                 tracing::info!(server = %server.id, "it is asked for something else: all anew");
                 // The feeds are still there until the first sync has come to its end.
                 State { feeds: state.feeds, lists: state.lists, ..State::new(question) }
@@ -229,8 +231,14 @@ impl Folder {
 
     /// The same in a file of another name.
     pub(crate) fn load_file<T: Default + serde::de::DeserializeOwned>(&self, name: &str) -> T {
-        let text = std::fs::read(self.0.join(name)).unwrap_or_default();
-        serde_json::from_slice(&text).unwrap_or_default()
+        let path = self.0.join(name);
+        match sealed::read(&path, HEADER) {
+            Ok(kept) => kept.unwrap_or_default(),
+            Err(error) => {
+                tracing::warn!(%error, "damaged: begun anew");
+                T::default()
+            }
+        }
     }
 
     pub(crate) fn save_file(&self, name: &str, state: &impl Serialize) -> Result<()> {
@@ -238,8 +246,7 @@ impl Folder {
     }
 
     pub(crate) fn checked(&self) -> Checked {
-        let text = std::fs::read(self.0.join(STATUS)).unwrap_or_default();
-        serde_json::from_slice(&text).unwrap_or_default()
+        self.load_file(STATUS)
     }
 
     pub(crate) fn note(&self, checked: &Checked) -> Result<()> {
@@ -247,9 +254,7 @@ impl Folder {
     }
 
     fn write(&self, name: &str, what: &impl Serialize) -> Result<()> {
-        let text = serde_json::to_vec(what)
-            .map_err(|error| Error::Invalid { what: "state of MISP", reason: error.to_string() })?;
-        write_atomically(&self.0.join(name), &text)
+        sealed::write(&self.0.join(name), HEADER, what)
     }
 
     /// Removes the journal, and every file of attributes but the one that counts.

@@ -299,19 +299,21 @@ fn sweep<A: Address>(
         let mut next = Some(run.first);
         while let Some(first) = next {
             // What nobody announces has no announced networks.
-            let unannounced = run.system == 0;
-            let length = if unannounced { A::BITS } else { first.widest(run.last) };
-            let last = if unannounced { run.last } else { first.last(length) };
+            let (length, last) = if run.system == 0 {
+                (A::BITS, run.last)
+            } else {
+                let length = first.widest(run.last);
+                (length, first.last(length))
+            };
             let mut mass = 0.0;
             while let Some(entry) = entries.next_if(|entry| entry.first <= last) {
                 if entry.length >= length {
                     mass += entry.mass;
                 }
             }
-            let network = if unannounced {
-                above
-            } else {
-                above * ratio(mass, A::size(length).max(A::SMALLEST), above)
+            let network = match run.system {
+                0 => above,
+                _ => above * ratio(mass, A::size(length).max(A::SMALLEST), above),
             };
             let mut at = Some(first);
             while let Some(address) = at {

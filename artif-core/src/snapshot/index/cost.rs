@@ -1,6 +1,6 @@
 //! What networks cost, before there is an index of them.
 
-use crate::net::PrefixSet;
+use crate::net::{Prefix4, Prefix6, PrefixSet};
 
 /// Bytes of an IPv4 network in the compact index: two ends with their values.
 const ENDS: u64 = 16;
@@ -13,25 +13,33 @@ const DIGIT: u32 = 16;
 
 /// About how many bytes these networks take in the indexes of a snapshot, in the smallest form.
 pub(crate) fn cost(prefixes: &PrefixSet) -> u64 {
-    let v4 = prefixes.v4().len() as u64 * ENDS;
-    let mut v6 = 0;
+    prefixes.v4().len() as u64 * ENDS + costs6(prefixes.v6()).sum::<u64>()
+}
+
+/// The same of each network, where each list is sorted: IPv4, then IPv6.
+pub(crate) fn costs<'a>(
+    v4: &'a [Prefix4],
+    v6: &'a [Prefix6],
+) -> impl Iterator<Item = u64> + use<'a> {
+    v4.iter().map(|_| ENDS).chain(costs6(v6))
+}
+
+fn costs6(prefixes: &[Prefix6]) -> impl Iterator<Item = u64> {
     let mut before = None;
-    for prefix in prefixes.v6() {
+    prefixes.iter().map(move |prefix| {
         // Nodes stand for what begins with the same 16, 32 … bits; one shared with the network
         // before, which is the nearest, has been counted.
         let shared = before.map_or(0, |before: u128| (before ^ prefix.first()).leading_zeros());
         let deepest = u32::from(prefix.len()).div_ceil(DIGIT).saturating_sub(1);
         let nodes = deepest.saturating_sub(shared / DIGIT);
-        v6 += RUN + NODE * u64::from(nodes);
         before = Some(prefix.first());
-    }
-    v4 + v6
+        RUN + NODE * u64::from(nodes)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{Prefix4, Prefix6};
 
     #[test]
     fn what_has_nothing_in_common_costs_most() {

@@ -1,7 +1,7 @@
 //! IPv4, the fast tier: a directory of the upper 16 bits, and a node for each block of them that is
 //! not uniform. Three cache lines for the hardest address, one for a uniform block.
 
-use super::line::Line;
+use super::line::{Line, Search};
 use super::node::{Builder, Lines};
 use super::{BLOCKS, Words, blocks};
 use crate::error::Result;
@@ -40,16 +40,22 @@ impl Flat<'_> {
         self.directory.get(address >> 16)
     }
 
-    #[inline]
-    pub(super) fn lookup(self, address: u32) -> u32 {
-        // Not asked whether it is a node: half of them are, and a wrong guess costs more.
-        self.lines.follow(self.enter(address), address as u16)
+    #[inline(always)]
+    pub(super) fn lookup(self, search: impl Search, address: u32) -> u32 {
+        self.lines.follow(search, self.enter(address), address as u16)
     }
 
-    pub(super) fn lookup_lanes(self, addresses: &[u32; LANES], values: &mut [u32; LANES]) {
+    #[inline(always)]
+    pub(super) fn lookup_lanes(
+        self,
+        search: impl Search,
+        addresses: &[u32; LANES],
+        values: &mut [u32; LANES],
+    ) {
         for (value, address) in values.iter_mut().zip(addresses) {
             *value = self.enter(*address);
         }
-        self.lines.follow_lanes(values, |lane| addresses.get(lane).map_or(0, |a| *a as u16));
+        self.lines
+            .follow_lanes(search, values, |lane| addresses.get(lane).map_or(0, |a| *a as u16));
     }
 }

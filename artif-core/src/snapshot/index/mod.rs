@@ -4,12 +4,18 @@
 //! both fast ones are made of nodes that need two ([`node`]), in as little space as possible: what
 //! fits the cache is not waited for. The rest of the crate knows only [`build`] and [`Index`].
 
+#![expect(
+    clippy::inline_always,
+    reason = "a search is compiled for a kind of processor only where it is inlined in what is"
+)]
+
 mod compact;
 mod cost;
 mod flat;
 mod line;
 mod node;
 mod v6;
+mod wide;
 
 #[cfg(test)]
 mod tests;
@@ -21,10 +27,12 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use self::compact::Compact;
 pub(crate) use self::cost::cost as index_cost;
+pub(super) use self::cost::costs;
 use self::flat::Flat;
-use self::line::Line;
+use self::line::{Line, Plain};
 use self::node::Lines;
 use self::v6::V6;
+use self::wide::Wide;
 use super::flatten::{Bits, Ranges};
 use super::format::{Section, Sections, Writer};
 use super::lanes::{LANES, Lanes};
@@ -141,6 +149,7 @@ pub(crate) struct Index {
     v4: Places4,
     directory6: usize,
     lines6: usize,
+    wide: Option<Wide>,
 }
 
 #[derive(Debug, Clone)]
@@ -181,6 +190,7 @@ impl Index {
             v4: flat().or_else(compact)?,
             directory6: directory(Section::Index6Directory, BLOCKS)?,
             lines6: lines(Section::Index6Lines)?,
+            wide: Wide::detect(),
         })
     }
 
@@ -219,8 +229,18 @@ impl Index {
     /// The record of an IPv4 address.
     #[inline]
     pub(crate) fn lookup4(&self, file: &[u8], address: u32) -> u32 {
+        if let (Places4::Flat { directory, lines }, Some(wide)) = (&self.v4, self.wide) {
+            let (directory, lines) = (words(file, *directory), self::lines(file, *lines));
+            return wide.lookup4(Flat { directory, lines }, address);
+        }
+        self.lookup4_plainly(file, address)
+    }
+
+    /// Apart, as what is not used only makes the others slower.
+    #[inline(never)]
+    fn lookup4_plainly(&self, file: &[u8], address: u32) -> u32 {
         match self.v4(file) {
-            V4::Flat(flat) => flat.lookup(address),
+            V4::Flat(flat) => flat.lookup(Plain, address),
             V4::Compact(compact) => compact.lookup(address),
         }
     }
@@ -229,9 +249,12 @@ impl Index {
     pub(crate) fn lookup_lanes(&self, file: &[u8], lanes: &Lanes) -> [u32; LANES] {
         let mut values = [0; LANES];
         if lanes.has_v4() {
-            match self.v4(file) {
-                V4::Flat(flat) => flat.lookup_lanes(&lanes.v4, &mut values),
-                V4::Compact(compact) => {
+            match (self.v4(file), self.wide) {
+                (V4::Flat(flat), Some(wide)) => {
+                    wide.run(|| flat.lookup_lanes(wide, &lanes.v4, &mut values));
+                }
+                (V4::Flat(flat), None) => flat.lookup_lanes(Plain, &lanes.v4, &mut values),
+                (V4::Compact(compact), _) => {
                     for (value, address) in values.iter_mut().zip(&lanes.v4) {
                         *value = compact.lookup(*address);
                     }
@@ -239,7 +262,12 @@ impl Index {
             }
         }
         if lanes.is_v6 != 0 {
-            self.v6(file).lookup_lanes(&lanes.v6, lanes.is_v6, &mut values);
+            let v6 = self.v6(file);
+            if let Some(wide) = self.wide {
+                wide.run(|| v6.lookup_lanes(wide, &lanes.v6, lanes.is_v6, &mut values));
+            } else {
+                v6.lookup_lanes(Plain, &lanes.v6, lanes.is_v6, &mut values);
+            }
         }
         values
     }
@@ -247,7 +275,11 @@ impl Index {
     /// The record of an IPv6 address.
     #[inline]
     pub(crate) fn lookup6(&self, file: &[u8], address: u128) -> u32 {
-        self.v6(file).lookup(address)
+        let v6 = self.v6(file);
+        match self.wide {
+            Some(wide) => wide.run(|| v6.lookup(wide, address)),
+            None => v6.lookup(Plain, address),
+        }
     }
 }
 

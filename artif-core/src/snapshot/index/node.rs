@@ -10,7 +10,7 @@
 //! A root leads to up to 31 leaf lines of 11 runs each. A node with more runs than that gets more
 //! roots, so that every node costs two lines, however full.
 
-use super::line::{self, KEYS, Line, NO_LINE, SEPARATORS};
+use super::line::{self, KEYS, Line, NO_LINE, SEPARATORS, Search};
 use crate::error::{Error, Result};
 use crate::snapshot::lanes::LANES;
 
@@ -24,13 +24,6 @@ const SHIFTS: [u32; 8] = [16, 16, 14, 12, 11, 10, 9, 8];
 #[inline]
 pub(super) fn is_node(value: u32) -> bool {
     value & NODE != 0
-}
-
-/// All ones for a node, else zero: what follows needs no branch that depends on data just read,
-/// because a wrong guess there keeps the processor from working on several lookups at once.
-#[inline]
-fn mask(value: u32) -> u32 {
-    0_u32.wrapping_sub(value >> 31)
 }
 
 /// Lines of a section in a file that, like the section, starts at a multiple of their size.
@@ -48,8 +41,13 @@ impl<'a> Lines<'a> {
 
     /// Where all of `values` that are nodes lead for the digits, as [`Self::follow`] does for one:
     /// first all roots, then all leaf lines, so that these are waited for together.
-    #[inline]
-    pub(super) fn follow_lanes(self, values: &mut [u32; LANES], digit: impl Fn(usize) -> u16) {
+    #[inline(always)]
+    pub(super) fn follow_lanes(
+        self,
+        search: impl Search,
+        values: &mut [u32; LANES],
+        digit: impl Fn(usize) -> u16,
+    ) {
         let mut nodes = Picked::new();
         let mut with_root = Picked::new();
         let mut leaves = [0; LANES];
@@ -64,45 +62,30 @@ impl<'a> Lines<'a> {
             };
             let shift = SHIFTS.get((value >> CODE_AT & 7) as usize).copied().unwrap_or(0);
             let root = leaf.wrapping_add(u32::from(digit(lane)) >> shift);
-            *leaf = line::leaf_of(self.get(root), digit(lane));
+            *leaf = line::leaf_of(search, self.get(root), digit(lane));
         }
         for lane in nodes.lanes() {
             let (Some(value), Some(leaf)) = (values.get_mut(lane), leaves.get(lane)) else {
                 return;
             };
-            *value = line::value_in(self.get(*leaf), digit(lane));
+            *value = line::value_in(search, self.get(*leaf), digit(lane));
         }
     }
 
-    /// The line that is read first to follow `value`; line 0 where `value` is no node with roots.
-    #[inline]
-    pub(super) fn root(value: u32, digit: u16) -> u32 {
-        let code = (value >> CODE_AT & 7) & mask(value);
-        let shift = SHIFTS.get(code as usize).copied().unwrap_or(0);
-        let root = (value & PLACE).wrapping_add(u32::from(digit) >> shift);
-        root & roots(code)
-    }
-
-    /// The leaf line that is read next; line 0 where `value` is no node.
-    #[inline]
-    pub(super) fn leaf(self, value: u32, digit: u16) -> u32 {
-        let code = (value >> CODE_AT & 7) & mask(value);
-        let with_root = roots(code);
-        let led_to = line::leaf_of(self.get(Self::root(value, digit)), digit);
-        (led_to & with_root) | (value & PLACE & !with_root & mask(value))
-    }
-
-    /// The value in that leaf line; `value` itself where it is no node.
-    #[inline]
-    pub(super) fn value(self, value: u32, leaf: u32, digit: u16) -> u32 {
-        let node = mask(value);
-        (line::value_in(self.get(leaf), digit) & node) | (value & !node)
-    }
-
-    /// Where a node leads.
-    #[inline]
-    pub(super) fn follow(self, value: u32, digit: u16) -> u32 {
-        self.value(value, self.leaf(value, digit), digit)
+    /// Where a node leads; what is no node leads to itself.
+    #[inline(always)]
+    pub(super) fn follow(self, search: impl Search, value: u32, digit: u16) -> u32 {
+        if !is_node(value) {
+            return value;
+        }
+        let code = value >> CODE_AT & 7;
+        let mut leaf = value & PLACE;
+        if code != 0 {
+            let shift = SHIFTS.get(code as usize).copied().unwrap_or(0);
+            let root = leaf.wrapping_add(u32::from(digit) >> shift);
+            leaf = line::leaf_of(search, self.get(root), digit);
+        }
+        line::value_in(search, self.get(leaf), digit)
     }
 }
 
@@ -129,12 +112,6 @@ impl Picked {
     fn lanes(&self) -> impl Iterator<Item = usize> + '_ {
         self.lanes.iter().take(self.count).map(|lane| usize::from(*lane))
     }
-}
-
-/// All ones for nodes with roots.
-#[inline]
-fn roots(code: u32) -> u32 {
-    0_u32.wrapping_sub(u32::from(code != 0))
 }
 
 /// Makes nodes.
@@ -217,6 +194,7 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::line::Plain;
     use super::*;
 
     fn agrees(starts: &BTreeSet<u16>) {
@@ -230,7 +208,7 @@ mod tests {
         let near = starts.iter().flat_map(|s| [s - 1, *s, s.saturating_add(1)]);
         for digit in near.chain((0..=u16::MAX).step_by(251)).chain([0, u16::MAX]) {
             let naive = values[starts.partition_point(|start| *start <= digit)];
-            assert_eq!(lines.follow(node, digit), naive, "{digit} of {} runs", values.len());
+            assert_eq!(lines.follow(Plain, node, digit), naive, "{digit} of {} runs", values.len());
         }
     }
 
@@ -261,7 +239,7 @@ mod tests {
         let file = Builder::new().finish().unwrap();
         let lines = Lines { file: &file, first: 0 };
         for value in [0, 1, 77, NODE - 1] {
-            assert_eq!((lines.follow(value, 1000), Lines::root(value, 1000)), (value, 0));
+            assert_eq!(lines.follow(Plain, value, 1000), value);
         }
     }
 
@@ -270,8 +248,8 @@ mod tests {
         let file = Builder::new().finish().unwrap();
         let lines = Lines { file: &file, first: 0 };
         for code in 0..8 {
-            assert_eq!(lines.follow(NODE | code << CODE_AT | PLACE, u16::MAX), 0);
+            assert_eq!(lines.follow(Plain, NODE | code << CODE_AT | PLACE, u16::MAX), 0);
         }
-        assert_eq!(Lines { file: &file, first: usize::MAX }.follow(NODE | 9, 5), 0);
+        assert_eq!(Lines { file: &file, first: usize::MAX }.follow(Plain, NODE | 9, 5), 0);
     }
 }

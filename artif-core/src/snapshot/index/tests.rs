@@ -37,16 +37,32 @@ fn agree(v4: &Ranges<u32>, v6: &Ranges<u128>, probes: &[(u32, u128)]) {
     for tier in [IndexTier::Flat, IndexTier::Compact] {
         let built = built(v4, v6, tier, 0);
         assert_eq!(built.index.tier(), tier);
+        // As on a processor that can nothing special.
+        let plain = Index { wide: None, ..built.index.clone() };
         for address in &probes4 {
-            let found = built.index.lookup4(&built.bytes, *address);
-            assert_eq!(found, naive(v4, *address), "{address:#x} {tier:?}");
+            for index in [&built.index, &plain] {
+                let found = index.lookup4(&built.bytes, *address);
+                assert_eq!(found, naive(v4, *address), "{address:#x} {tier:?}");
+            }
+        }
+        let mut lanes = Lanes::new();
+        for some in probes4.chunks(LANES) {
+            lanes.load_v4(some);
+            for index in [&built.index, &plain] {
+                let found = index.lookup_lanes(&built.bytes, &lanes);
+                for (address, found) in some.iter().zip(found) {
+                    assert_eq!(found, naive(v4, *address), "{address:#x} {tier:?}");
+                }
+            }
         }
         if tier == IndexTier::Flat {
             let near6 =
                 v6.starts.iter().flat_map(|s| [s.saturating_sub(1), *s, s.saturating_add(1)]);
             for address in near6.chain(probes.iter().map(|p| p.1)).chain([0, u128::MAX]) {
-                let found = built.index.lookup6(&built.bytes, address);
-                assert_eq!(found, naive(v6, address), "{address:#x}");
+                for index in [&built.index, &plain] {
+                    let found = index.lookup6(&built.bytes, address);
+                    assert_eq!(found, naive(v6, address), "{address:#x}");
+                }
             }
         }
     }

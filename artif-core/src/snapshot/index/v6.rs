@@ -1,6 +1,6 @@
 //! IPv6: a directory of the upper 16 bits, and nodes for each further 16 bits that matter.
 
-use super::line::Line;
+use super::line::{Line, Search};
 use super::node::{Builder, Lines, is_node};
 use super::{BLOCKS, Words, blocks};
 use crate::error::Result;
@@ -88,8 +88,8 @@ impl V6<'_> {
         self.directory.get((address >> 112) as u32)
     }
 
-    #[inline]
-    pub(super) fn lookup(self, address: u128) -> u32 {
+    #[inline(always)]
+    pub(super) fn lookup(self, search: impl Search, address: u128) -> u32 {
         let mut value = self.enter(address);
         let mut digits = address << 16;
         // As many digits as an address has, so that a damaged file cannot lead in a circle.
@@ -97,15 +97,17 @@ impl V6<'_> {
             if !is_node(value) {
                 return value;
             }
-            value = self.lines.follow(value, (digits >> 112) as u16);
+            value = self.lines.follow(search, value, (digits >> 112) as u16);
             digits <<= 16;
         }
         value
     }
 
     /// Values for the lanes in `which`; those of the others stay, and are no nodes.
+    #[inline(always)]
     pub(super) fn lookup_lanes(
         self,
+        search: impl Search,
         addresses: &[u128; LANES],
         which: u64,
         values: &mut [u32; LANES],
@@ -120,7 +122,7 @@ impl V6<'_> {
                 return;
             }
             let digit = |lane: usize| addresses.get(lane).map_or(0, |a| (a >> shift) as u16);
-            self.lines.follow_lanes(values, digit);
+            self.lines.follow_lanes(search, values, digit);
         }
     }
 }
