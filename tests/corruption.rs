@@ -50,18 +50,6 @@ fn sample() -> (tempfile::TempDir, Heard) {
     (dir, heard)
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         if entry.path().is_dir() {
@@ -175,7 +163,7 @@ fn damage_and_look(cases: usize) {
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();
     for case in 0..cases {
         let dir = tempfile::tempdir().unwrap();
-        copy(sample.path(), dir.path());
+        support::copy_folder(sample.path(), dir.path());
         let data = dir.path().join("data");
         let mut targets = Vec::new();
         files(&data, &mut targets);

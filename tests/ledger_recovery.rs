@@ -9,6 +9,8 @@
     reason = "tests"
 )]
 
+mod support;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -117,22 +119,9 @@ fn sample() -> Sample {
     Sample { dir, digest, rebuilt }
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 fn copied(sample: &Sample) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    copy(sample.dir.path(), dir.path());
+    support::copy_folder(sample.dir.path(), dir.path());
     dir
 }
 
@@ -295,14 +284,14 @@ fn a_store_older_than_a_checkpoint_is_noticed() {
     commit(&ledger, 0, 1);
     drop(ledger);
     let old = tempfile::tempdir().unwrap();
-    copy(&dir.path().join("ledger"), &old.path().join("ledger"));
+    support::copy_folder(&dir.path().join("ledger"), &old.path().join("ledger"));
     let ledger = open(dir.path());
     commit(&ledger, 0, 2);
     ledger.checkpoint().unwrap();
     let (digest, sequence) = (ledger.store().digest(), ledger.store().sequence());
     drop(ledger);
     fs::remove_dir_all(dir.path().join("ledger")).unwrap();
-    copy(&old.path().join("ledger"), &dir.path().join("ledger"));
+    support::copy_folder(&old.path().join("ledger"), &dir.path().join("ledger"));
     let ledger = open(dir.path());
     assert!(recovery(&ledger).unwrap().reason.contains("sequence"));
     assert_eq!(ledger.store().digest(), digest);

@@ -6,18 +6,15 @@
 
 #[path = "cli/support.rs"]
 mod cli;
-#[path = "support/http_server.rs"]
-mod http_server;
-#[path = "support/misp_server.rs"]
-mod misp_server;
+mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use cli::{Ended, Folder};
-use http_server::{Server, answer, path_of, say};
-use misp_server::{KEY, Misp};
+use support::http_server::{Server, answer, path_of, say};
+use support::misp_server::{KEY, Misp};
 
 /// What is asked, each for another reason to answer as it does.
 const ASKED: [&str; 8] = [
@@ -135,21 +132,9 @@ fn files(folder: &Path, found: &mut BTreeSet<PathBuf>) {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 fn put_back(kept: &Path, data: &Path) {
     fs::remove_dir_all(data).unwrap();
-    copy(kept, data);
+    support::copy_folder(kept, data);
 }
 
 /// Cut in the middle, a bit flipped there, zeroed from there; in place of the old one.
@@ -180,7 +165,7 @@ fn every_file_of_a_full_folder_may_be_damaged() {
     assert_eq!([&right[5][3], &right[7][3]], ["reported", ""], "{right:?}");
     assert_eq!(right[6][2], "\"AS64496\"");
     let kept = tempfile::tempdir().unwrap();
-    copy(&data, kept.path());
+    support::copy_folder(&data, kept.path());
     let mut found = BTreeSet::new();
     files(&data, &mut found);
     let mut told: BTreeMap<String, [&str; 3]> = BTreeMap::new();

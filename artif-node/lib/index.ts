@@ -26,6 +26,7 @@ export {
   type DayJson,
   FeedsReport,
   type FeedsReportJson,
+  type Report,
 } from "./report.js";
 
 import { native } from "./native.js";

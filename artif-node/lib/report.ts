@@ -27,44 +27,8 @@ export interface DayJson {
   [more: string]: unknown;
 }
 
-/**
- * How feeds compare: how much each lists, what nobody else does, who is first, which are copies of
- * others; `String()` of it is a text for people.
- */
-export class FeedsReport {
-  readonly #json: string;
-  readonly #text: string;
-  readonly #html: string;
-
-  /** @internal */
-  constructor(json: string, text: string, html: string) {
-    this.#json = json;
-    this.#text = text;
-    this.#html = html;
-  }
-
-  /** Everything, with the names of the JSON form. */
-  toJSON(): FeedsReportJson {
-    return JSON.parse(this.#json);
-  }
-
-  /** Everything as JSON text, byte for byte the same in all languages. */
-  json(): string {
-    return this.#json;
-  }
-
-  /** Everything as one HTML page with plots, which needs nothing from elsewhere. */
-  html(): string {
-    return this.#html;
-  }
-
-  toString(): string {
-    return this.#text;
-  }
-}
-
-/** How well scorers told bad addresses from others; `String()` of it is a text for people. */
-export class BacktestReport {
+/** A report; `String()` of it is a text for people. */
+export class Report<Json> {
   readonly #json: string;
   readonly #text: string;
 
@@ -75,7 +39,7 @@ export class BacktestReport {
   }
 
   /** Everything, with the names of the JSON form. */
-  toJSON(): BacktestReportJson {
+  toJSON(): Json {
     return JSON.parse(this.#json);
   }
 
@@ -88,6 +52,28 @@ export class BacktestReport {
     return this.#text;
   }
 }
+
+/**
+ * How feeds compare: how much each lists, what nobody else does, who is first, which are copies of
+ * others.
+ */
+export class FeedsReport extends Report<FeedsReportJson> {
+  readonly #html: string;
+
+  /** @internal */
+  constructor(json: string, text: string, html: string) {
+    super(json, text);
+    this.#html = html;
+  }
+
+  /** Everything as one HTML page with plots, which needs nothing from elsewhere. */
+  html(): string {
+    return this.#html;
+  }
+}
+
+/** How well scorers told bad addresses from others. */
+export class BacktestReport extends Report<BacktestReportJson> {}
 
 /** How scorers are judged. */
 export interface BacktestOptions extends Settings {

@@ -29,8 +29,26 @@ pub(super) struct Published {
     pub(super) publish: Duration,
 }
 
-/// Compiles and publishes a snapshot unless the current one would give the same answers.
+/// Compiles and publishes a snapshot unless the current one would give the same answers. That it
+/// could not is kept for the status.
 pub(super) fn publish_if_needed(
+    shared: &Shared,
+    work: &mut Work,
+    feeds: &[Feed],
+    now: Seconds,
+    forced: bool,
+    progress: &dyn Fn(RefreshEvent<'_>),
+) -> Result<Published> {
+    let done = compile_and_publish(shared, work, feeds, now, forced, progress);
+    *shared.unpublished.lock().unwrap_or_else(PoisonError::into_inner) =
+        done.as_ref().err().map(ToString::to_string);
+    if done.as_ref().is_ok_and(|done| done.anew) {
+        crate::heap::give_back();
+    }
+    done
+}
+
+fn compile_and_publish(
     shared: &Shared,
     work: &mut Work,
     feeds: &[Feed],

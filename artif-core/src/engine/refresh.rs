@@ -276,14 +276,8 @@ fn refresh_chosen(
 
     // Syncs make feeds.
     let all = shared.sources();
-    let published =
-        publication::publish_if_needed(shared, &mut work, &all, now, expired > 0, &progress);
-    *shared.unpublished.lock().unwrap_or_else(PoisonError::into_inner) =
-        published.as_ref().err().map(ToString::to_string);
-    let Published { anew: published, geo, compile, publish } = published?;
-    if published {
-        crate::heap::give_back();
-    }
+    let Published { anew: published, geo, compile, publish } =
+        publication::publish_if_needed(shared, &mut work, &all, now, expired > 0, &progress)?;
     timings.geo = millis(geo);
     timings.compile = millis(compile);
     timings.publish = millis(publish);

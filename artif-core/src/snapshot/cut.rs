@@ -4,7 +4,7 @@ use std::hash::BuildHasher as _;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use super::flatten::{Covers, Ranges, flatten, overlay};
+use super::flatten::{Bits, Covers, Ranges, flatten, overlay};
 use super::gather::Gathered;
 use super::records::Sets;
 use super::standing::{Classify, NOTHING, Standing};
@@ -155,31 +155,43 @@ pub(super) fn cut(flat: &Flat, geo: &GeoTable, model: &dyn Model) -> Cut {
         };
         places.id(Place { listed, geo, neighbourhood: nearby.of(state, neighbourhood as u8) })
     };
-    let numbers = |values: &[i8]| -> Vec<u32> {
-        values.iter().map(|value| u32::from(value.cast_unsigned())).collect()
-    };
-    let starts = [&flat.v4.starts, &geo.v4_starts, &territory.v4_starts];
-    let mut v4 = Ranges::with_capacity(starts.iter().map(|starts| starts.len()).sum());
-    overlay(
-        [
-            (&flat.v4.starts[..], &flat.v4.values[..]),
-            (&geo.v4_starts, &geo.v4_records),
-            (&special4.starts, &special4.values),
-            (&territory.v4_starts, &numbers(&territory.v4_values)),
-        ],
-        |start, values| v4.push(start, id(values)),
+    let v4 = overlaid(
+        &flat.v4,
+        (&geo.v4_starts, &geo.v4_records),
+        &special4,
+        (&territory.v4_starts, &territory.v4_values),
+        &mut id,
     );
-    let mut v6 = Ranges::new();
-    overlay(
-        [
-            (&flat.v6.starts[..], &flat.v6.values[..]),
-            (&geo.v6_starts, &geo.v6_records),
-            (&special6.starts, &special6.values),
-            (&territory.v6_starts, &numbers(&territory.v6_values)),
-        ],
-        |start, values| v6.push(start, id(values)),
+    let v6 = overlaid(
+        &flat.v6,
+        (&geo.v6_starts, &geo.v6_records),
+        &special6,
+        (&territory.v6_starts, &territory.v6_values),
+        &mut id,
     );
     by_space(Cut { v4, v6, places: places.all })
+}
+
+/// One family's ranges, with what `id` makes of the values of all four there.
+fn overlaid<A: Bits>(
+    listed: &Ranges<A>,
+    geo: (&[A], &[u32]),
+    special: &Ranges<A>,
+    (starts, values): (&[A], &[i8]),
+    id: &mut impl FnMut([u32; 4]) -> u32,
+) -> Ranges<A> {
+    let mut ranges = Ranges::with_capacity(listed.starts.len() + geo.0.len() + starts.len());
+    let values: Vec<u32> = values.iter().map(|value| u32::from(value.cast_unsigned())).collect();
+    overlay(
+        [
+            (&listed.starts, &listed.values),
+            geo,
+            (&special.starts, &special.values),
+            (starts, &values),
+        ],
+        |start, values| ranges.push(start, id(values)),
+    );
+    ranges
 }
 
 /// The same with places numbered by how many addresses they stand for.
