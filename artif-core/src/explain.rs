@@ -295,7 +295,7 @@ impl Explanation {
     /// # use artif_core::{Engine, ReputationEngine};
     /// # let engine = Engine::in_memory().unwrap();
     /// let text = engine.explain("8.8.8.8".parse().unwrap()).to_text();
-    /// assert!(text.starts_with("8.8.8.8  score 100.0 of 100"));
+    /// assert!(text.starts_with("8.8.8.8  score 98.9 of 100"));
     /// ```
     pub fn to_text(&self) -> String {
         let mut out = String::new();

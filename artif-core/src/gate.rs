@@ -11,7 +11,7 @@ use crate::verdict::Verdict;
 ///
 /// let engine = Engine::in_memory().unwrap();
 /// let gate = engine.gate("8.8.8.8".parse().unwrap());
-/// assert_eq!((gate.score(), gate.verdict()), (100.0, Verdict::NoAction));
+/// assert!(gate.score() > 98.0 && gate.verdict() == Verdict::NoAction);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gate {
@@ -51,7 +51,7 @@ impl Gate {
     /// ```
     /// # use artif_core::{Engine, ReputationEngine};
     /// # let engine = Engine::in_memory().unwrap();
-    /// assert_eq!(engine.gate("8.8.8.8".parse().unwrap()).score(), 100.0);
+    /// assert!(engine.gate("8.8.8.8".parse().unwrap()).score() > 98.0);
     /// ```
     #[inline]
     pub const fn score(self) -> f64 {

@@ -100,7 +100,7 @@ impl Pinned {
     ///
     /// ```
     /// let pinned = artif_core::Engine::in_memory().unwrap().pin();
-    /// assert_eq!(pinned.gate("8.8.8.8".parse().unwrap()).score(), 100.0);
+    /// assert!(pinned.gate("8.8.8.8".parse().unwrap()).score() > 98.0);
     /// ```
     #[inline]
     pub fn gate(&self, ip: IpAddr) -> Gate {
@@ -112,7 +112,7 @@ impl Pinned {
     ///
     /// ```
     /// let pinned = artif_core::Engine::in_memory().unwrap().pin();
-    /// assert_eq!(pinned.score("8.8.8.8".parse().unwrap()), 100.0);
+    /// assert!(pinned.score("8.8.8.8".parse().unwrap()) > 98.0);
     /// ```
     #[inline]
     pub fn score(&self, ip: IpAddr) -> f64 {
@@ -154,7 +154,7 @@ impl Pinned {
     /// let mut scores = [0.0; 2];
     /// let addresses: [u32; 2] = [0x0808_0808, 0x0a00_0001];
     /// pinned.check_into((&addresses[..]).into(), &mut AnswerColumns::new().score(&mut scores)).unwrap();
-    /// assert_eq!(scores, [100.0, 100.0]);
+    /// assert!(scores.iter().all(|score| *score > 98.0));
     /// ```
     pub fn check_into(
         &self,

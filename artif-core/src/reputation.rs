@@ -61,7 +61,7 @@ pub trait Held: sealed::Holds {}
 /// let engine = Engine::in_memory().unwrap();
 /// let answer: Reputation<Owned> = engine.check("8.8.8.8".parse().unwrap());
 /// drop(engine);
-/// assert_eq!(answer.score(), 100.0);
+/// assert!(answer.score() > 98.0);
 /// ```
 #[derive(Debug)]
 pub struct Owned(Guard<Arc<View>>);
@@ -73,7 +73,7 @@ pub struct Owned(Guard<Arc<View>>);
 ///
 /// let pinned = Engine::in_memory().unwrap().pin();
 /// let answer: Reputation<Borrowed<'_>> = pinned.check("8.8.8.8".parse().unwrap());
-/// assert_eq!(answer.score(), 100.0);
+/// assert!(answer.score() > 98.0);
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Borrowed<'a>(&'a Arc<View>);
@@ -127,7 +127,7 @@ impl<'a> Reputation<Borrowed<'a>> {
     /// let pinned = Engine::in_memory().unwrap().pin();
     /// let answer = pinned.check("8.8.8.8".parse().unwrap()).into_owned();
     /// drop(pinned);
-    /// assert_eq!(answer.score(), 100.0);
+    /// assert!(answer.score() > 98.0);
     /// ```
     pub fn into_owned(self) -> Reputation {
         Reputation::new(self.address, self.record, Guard::from_inner(Arc::clone(self.held.0)))
@@ -216,7 +216,7 @@ impl<H: Held> Reputation<H> {
     /// # use artif_core::{Engine, ReputationEngine};
     /// # let engine = Engine::in_memory().unwrap();
     /// # let answer = engine.check("8.8.8.8".parse().unwrap());
-    /// assert_eq!(answer.score(), 100.0);
+    /// assert!(answer.score() > 98.0);
     /// ```
     #[inline]
     pub fn score(&self) -> f64 {
@@ -230,7 +230,8 @@ impl<H: Held> Reputation<H> {
     /// # use artif_core::{Engine, ReputationEngine};
     /// # let engine = Engine::in_memory().unwrap();
     /// # let answer = engine.check("8.8.8.8".parse().unwrap());
-    /// assert_eq!(answer.risk(), None);
+    /// // Nothing was ever ingested: what is taken for the share of bad ones, `scoring.prior`.
+    /// assert!((0.01..0.02).contains(&answer.risk().unwrap()));
     /// ```
     pub fn risk(&self) -> Option<f64> {
         (self.view().snapshot.meta().scorer == "risk" && !self.record.is_special())

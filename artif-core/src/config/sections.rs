@@ -72,9 +72,9 @@ impl<'de> Deserialize<'de> for Catalogue {
 #[non_exhaustive]
 pub enum ScorerKind {
     /// Group shares by feed weight, type and recency.
-    #[default]
     Classic,
     /// The calibrated probability of being malicious now.
+    #[default]
     Risk,
 }
 
@@ -139,7 +139,7 @@ impl<'de> Deserialize<'de> for ScorerKind {
 ///
 /// | key | default | unit, range |
 /// |---|---|---|
-/// | `scorer` | `"classic"` | a [`ScorerKind`] |
+/// | `scorer` | `"risk"` | a [`ScorerKind`] |
 /// | `prior` | `0.01` | share of bad addresses among those asked about, above 0 and below 1; the classic scorer does not use it |
 /// | `dangerous_below` | `100.0` | score (0 to 100, 100 = safe) below which an address that is listed now is dangerous; at 100 whatever its score |
 /// | `suspicious_below` | `100.0` | score below which an address that is, or lately was, listed is suspicious at least; at 100 whatever its score |

@@ -361,7 +361,7 @@ impl Engine {
     ///
     /// ```
     /// let mut pinned = artif_core::Engine::in_memory().unwrap().pin();
-    /// assert_eq!(pinned.gate("8.8.8.8".parse().unwrap()).score(), 100.0);
+    /// assert!(pinned.gate("8.8.8.8".parse().unwrap()).score() > 98.0);
     /// assert!(!pinned.renew(), "nothing new");
     /// ```
     pub fn pin(&self) -> Pinned {

@@ -49,9 +49,9 @@ fn rulings() {
     let nothing = Middleware { block: Vec::new(), ..enforce.clone() };
     assert_eq!(action(&nothing, &engine, "93.184.216.34"), Action::Pass);
     assert_eq!(action(&nothing, &engine, "8.8.4.4"), Action::Block, "an operator's block counts");
-    let by_score = Middleware { block_below: Some(100.0), block: Vec::new(), ..enforce.clone() };
+    let by_score = Middleware { block_below: Some(50.0), block: Vec::new(), ..enforce.clone() };
     assert_eq!(action(&by_score, &engine, "93.184.216.34"), Action::Block);
-    assert_eq!(action(&by_score, &engine, "1.1.1.1"), Action::Pass, "nothing is below 100");
+    assert_eq!(action(&by_score, &engine, "1.1.1.1"), Action::Pass, "an unknown address");
     let triage = Middleware { block: vec![Verdict::NoAction], ..enforce };
     assert_eq!(action(&triage, &engine, "1.1.1.1"), Action::Block);
     assert_eq!(action(&triage, &engine, "93.184.216.1"), Action::Pass, "allowed by an operator");

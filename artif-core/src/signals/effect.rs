@@ -1,9 +1,9 @@
 //! What reports do to an answer.
 //!
 //! Scores are taken as probabilities, `p = 1 - score / 100`, and moved in log-odds:
-//! `p' = p + (expit(logit(c) + s) - c)`, where `c` is `p` kept off 0 and 1 by `floor` and `s` the sum
-//! of what each kind says within its limit. That is logistic addition wherever `p` is within the
-//! floor, and leaves the score as it is where nothing is said.
+//! `p' = p + (expit(logit(c) + s) - c)`, where `c` is `p` kept off 0 and 1 by a thousandth and `s` the sum
+//! of what each kind says within its limit. That is logistic addition wherever `p` is that far
+//! from them, and leaves the score as it is where nothing is said.
 
 use super::{Found, Signals};
 use crate::category::CategorySet;
@@ -12,10 +12,9 @@ use crate::snapshot::Snapshot;
 use crate::thresholds::Thresholds;
 use crate::verdict::Verdict;
 
-/// How near to certainty calibrated scores are believed.
-const FLOOR: f64 = 1e-6;
-/// And others, whose ends only say that nothing is known, or that something is listed.
-const UNCALIBRATED_FLOOR: f64 = 1e-3;
+/// How near to certainty scores are believed. Feeds tell of all that is announced; an address that
+/// reports are made of is one that came, and of those a risk of one in a million is no measure.
+const FLOOR: f64 = 1e-3;
 
 /// What signals say of one address, ready to be applied to a score.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +22,6 @@ pub(crate) struct Moved<'a> {
     signals: &'a Signals,
     found: Found,
     thresholds: &'a Thresholds,
-    floor: f64,
 }
 
 /// How an address stands without signals.
@@ -40,9 +38,7 @@ pub(crate) struct Basis {
 
 impl<'a> Moved<'a> {
     pub(crate) fn new(signals: &'a Signals, found: Found, snapshot: &'a Snapshot) -> Self {
-        let meta = snapshot.meta();
-        let floor = if meta.scorer == "risk" { FLOOR } else { UNCALIBRATED_FLOOR };
-        Self { signals, found, thresholds: &meta.thresholds, floor }
+        Self { signals, found, thresholds: &snapshot.meta().thresholds }
     }
 
     /// Log-odds by kind, in the order of the kinds.
@@ -83,11 +79,11 @@ impl<'a> Moved<'a> {
 
     /// Another score of the address with signals, such as an end of an interval.
     pub(crate) fn score(&self, score: f64) -> f64 {
-        moved(score, self.shift(), self.floor)
+        moved(score, self.shift())
     }
 
     fn moved(&self, basis: &Basis, shift: f64) -> f64 {
-        let score = moved(basis.score, shift, self.floor);
+        let score = moved(basis.score, shift);
         if basis.capped { score.max(self.thresholds.triage_below.min(basis.score)) } else { score }
     }
 
@@ -121,9 +117,9 @@ impl<'a> Moved<'a> {
     }
 }
 
-fn moved(score: f64, shift: f64, floor: f64) -> f64 {
+fn moved(score: f64, shift: f64) -> f64 {
     let risk = 1.0 - score / 100.0;
-    let believed = risk.clamp(floor, 1.0 - floor);
+    let believed = risk.clamp(FLOOR, 1.0 - FLOOR);
     let odds = (believed / (1.0 - believed)).ln() + shift;
     let moved = risk + (1.0 / (1.0 + (-odds).exp()) - believed);
     100.0 * (1.0 - moved.clamp(0.0, 1.0))
@@ -150,17 +146,15 @@ mod tests {
         fn scores_move_with_the_shift_and_only_then(
             score in 0.0..=100.0_f64, a in -50.0..50.0_f64, b in -50.0..50.0_f64,
         ) {
-            for floor in [FLOOR, UNCALIBRATED_FLOOR] {
-                prop_assert!((moved(score, 0.0, floor) - score).abs() < 1e-9);
-                let (low, high) = (moved(score, a.max(b), floor), moved(score, a.min(b), floor));
-                prop_assert!((0.0..=100.0).contains(&low) && low <= high + 1e-9 && high <= 100.0);
-            }
+            prop_assert!((moved(score, 0.0) - score).abs() < 1e-9);
+            let (low, high) = (moved(score, a.max(b)), moved(score, a.min(b)));
+            prop_assert!((0.0..=100.0).contains(&low) && low <= high + 1e-9 && high <= 100.0);
         }
 
         #[test]
         fn inside_the_floor_it_is_adding_log_odds(risk in 0.001..0.999_f64, shift in -9.0..9.0_f64) {
             let logit = |p: f64| (p / (1.0 - p)).ln();
-            let after = 1.0 - moved(100.0 * (1.0 - risk), shift, UNCALIBRATED_FLOOR) / 100.0;
+            let after = 1.0 - moved(100.0 * (1.0 - risk), shift) / 100.0;
             prop_assert!((logit(after) - logit(risk) - shift).abs() < 1e-6);
         }
     }
@@ -168,11 +162,11 @@ mod tests {
     #[test]
     fn by_hand() {
         // Even odds, three times as high: 3 to 1.
-        assert!((moved(50.0, 3.0_f64.ln(), FLOOR) - 25.0).abs() < 1e-9);
-        assert!((moved(50.0, -(3.0_f64.ln()), FLOOR) - 75.0).abs() < 1e-9);
-        assert!(moved(100.0, 6.907, UNCALIBRATED_FLOOR) > 50.0);
-        assert!(moved(100.0, 12.0, UNCALIBRATED_FLOOR) < 1.0);
-        assert!(moved(0.0, -12.0, UNCALIBRATED_FLOOR) > 99.0);
+        assert!((moved(50.0, 3.0_f64.ln()) - 25.0).abs() < 1e-9);
+        assert!((moved(50.0, -(3.0_f64.ln())) - 75.0).abs() < 1e-9);
+        assert!(moved(100.0, 6.907) > 50.0);
+        assert!(moved(100.0, 12.0) < 1.0);
+        assert!(moved(0.0, -12.0) > 99.0);
     }
 
     #[test]
