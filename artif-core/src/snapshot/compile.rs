@@ -133,7 +133,7 @@ pub(crate) fn compile(input: Input<'_>) -> Result<Compiled> {
         input: &input,
         flat: &flat,
         model: model.as_ref(),
-        known: (!model.is_local()).then(FxHashMap::default),
+        known: (!model.is_local()).then(Known::default),
     };
     let records: Vec<Record> = std::iter::once(Record::SPECIAL_PURPOSE)
         .chain(cut.places.iter().skip(1).map(|place| {
@@ -216,46 +216,78 @@ struct Scorings<'a> {
     input: &'a Input<'a>,
     flat: &'a Flat,
     model: &'a dyn Model,
-    /// Score and verdict by standing and neighbourhood, where the model looks at no more.
-    known: Option<FxHashMap<(u32, i8), (f64, Verdict)>>,
+    /// What was scored before, where the model looks at standing and neighbourhood alone.
+    known: Option<Known>,
+}
+
+/// Score and verdict by standing and neighbourhood.
+#[derive(Default)]
+struct Known {
+    /// Most places have nothing listed.
+    unlisted: Vec<Option<(f64, Verdict)>>,
+    listed: FxHashMap<(u32, i8), (f64, Verdict)>,
+}
+
+impl Known {
+    fn get_or_insert_with(
+        &mut self,
+        place: Place,
+        score: impl FnOnce() -> (f64, Verdict),
+    ) -> (f64, Verdict) {
+        if place.listed != 0 {
+            let key = (place.listed, place.neighbourhood);
+            return *self.listed.entry(key).or_insert_with(score);
+        }
+        if self.unlisted.is_empty() {
+            self.unlisted.resize(1 << u8::BITS, None);
+        }
+        match self.unlisted.get_mut(usize::from(place.neighbourhood.cast_unsigned())) {
+            Some(known) => *known.get_or_insert_with(score),
+            None => score(),
+        }
+    }
 }
 
 impl Scorings<'_> {
     fn record(&mut self, place: Place) -> Record {
         let standing = self.flat.standings.get(place.listed as usize).copied().unwrap_or(NOTHING);
         let found = self.input.geo.records.get(place.geo as usize).copied().unwrap_or_default();
-        let key = (place.listed, place.neighbourhood);
-        let known = self.known.as_ref().and_then(|known| known.get(&key).copied());
-        let (score, verdict) = known.unwrap_or_else(|| {
-            let scored = self.score(&standing, found, place);
-            if let Some(known) = &mut self.known {
-                known.insert(key, scored);
-            }
-            scored
-        });
+        let (input, flat, model) = (self.input, self.flat, self.model);
+        let score = || scored(input, flat, model, &standing, found, place);
+        let (score, verdict) = match &mut self.known {
+            Some(known) => known.get_or_insert_with(place, score),
+            None => score(),
+        };
         let mut record = Record::new(place.listed, standing.state, verdict, found, score);
         record.neighbourhood = place.neighbourhood;
         record
     }
+}
 
-    fn score(&self, standing: &Standing, found: GeoRecord, place: Place) -> (f64, Verdict) {
-        let score = self.model.score(&Subject {
-            state: standing.state,
-            feeds: self.flat.feed_sets.get(standing.feeds),
-            labels: self.flat.feed_sets.get(standing.labels),
-            age_days: f64::from(self.input.now.saturating_sub(standing.ended)) / DAY,
-            past: standing.past,
-            neighbourhood: place.neighbourhood,
-            geo: place.geo,
-            record: found,
-        });
-        let thresholds = &self.input.thresholds;
-        let verdict = thresholds.verdict(standing.state, score, standing.threats);
-        if standing.capped {
-            (score.max(thresholds.triage_below), verdict.capped())
-        } else {
-            (score, verdict)
-        }
+fn scored(
+    input: &Input<'_>,
+    flat: &Flat,
+    model: &dyn Model,
+    standing: &Standing,
+    found: GeoRecord,
+    place: Place,
+) -> (f64, Verdict) {
+    let score = model.score(&Subject {
+        state: standing.state,
+        feeds: flat.feed_sets.get(standing.feeds),
+        labels: flat.feed_sets.get(standing.labels),
+        age_days: f64::from(input.now.saturating_sub(standing.ended)) / DAY,
+        past: standing.past,
+        neighbourhood: place.neighbourhood,
+        geo: place.geo,
+        record: found,
+    });
+    let thresholds = &input.thresholds;
+    let verdict = thresholds.verdict(standing.state, score, standing.threats);
+    if standing.capped {
+        (score.max(thresholds.triage_below), verdict.capped())
+    } else {
+        (score, verdict)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::hash::BuildHasher as _;
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::flatten::{Bits, Covers, Ranges, flatten, overlay};
@@ -106,7 +108,9 @@ impl Neighbourhoods {
 /// Distinct places, numbered as they come.
 struct Places {
     all: Vec<Place>,
-    ids: FxHashMap<Place, u32>,
+    /// Numbers alone, by the hash of what is there: half a million places would make a map of them
+    /// that is mostly waited for.
+    ids: HashTable<u32>,
     /// Places met lately, each where its hash says: few enough for the processor's cache, which
     /// `ids` is not.
     lately: Vec<(Place, u32)>,
@@ -119,20 +123,32 @@ impl Places {
     fn new(expected: usize) -> Self {
         Self {
             all: vec![Place::default()],
-            ids: FxHashMap::with_capacity_and_hasher(expected, FxBuildHasher),
+            ids: HashTable::with_capacity(expected),
             // No place is that of no geo record.
             lately: vec![(Place { geo: u32::MAX, ..Place::default() }, 0); LATELY],
         }
     }
 
     fn id(&mut self, place: Place) -> u32 {
-        let at = FxBuildHasher.hash_one(place) as usize & (LATELY - 1);
+        let hash = FxBuildHasher.hash_one(place);
+        let at = hash as usize & (LATELY - 1);
         let Some(lately) = self.lately.get_mut(at) else { return 0 };
         if lately.0 != place {
-            let id = *self.ids.entry(place).or_insert_with(|| {
-                self.all.push(place);
-                (self.all.len() - 1) as u32
-            });
+            let all = &mut self.all;
+            let found = self.ids.entry(
+                hash,
+                |id| all.get(*id as usize) == Some(&place),
+                |id| all.get(*id as usize).map_or(0, |place| FxBuildHasher.hash_one(place)),
+            );
+            let id = match found {
+                Entry::Occupied(found) => *found.get(),
+                Entry::Vacant(free) => {
+                    let id = all.len() as u32;
+                    free.insert(id);
+                    all.push(place);
+                    id
+                }
+            };
             *lately = (place, id);
         }
         lately.1

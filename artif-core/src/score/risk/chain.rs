@@ -92,7 +92,7 @@ impl Places {
 
 fn runs<A: Address>(geo: &GeoTable, places: &Places) -> Vec<Run<A>> {
     let (starts, records) = A::ranges(geo);
-    let mut runs: Vec<Run<A>> = Vec::new();
+    let mut runs: Vec<Run<A>> = Vec::with_capacity(starts.len());
     for (place, (start, record)) in starts.iter().zip(records).enumerate() {
         let system = places.by_record.get(*record as usize).copied().unwrap_or(0);
         let last = starts.get(place + 1).map_or(A::MAX, |next| next.before());
@@ -105,14 +105,14 @@ fn runs<A: Address>(geo: &GeoTable, places: &Places) -> Vec<Run<A>> {
 }
 
 /// The ranges in which Σ, in steps, does not change: starts and values.
-type Steps<A> = (Vec<A>, Vec<i8>);
+type Territories<A> = (Vec<A>, Vec<i8>);
 
 /// Learns from the listed networks of a family.
 pub(super) fn learn<A: Address>(
     geo: &GeoTable,
     places: &Places,
     entries: &[Entry<A>],
-) -> (Groups, Steps<A>) {
+) -> (Groups, Territories<A>) {
     let runs = runs::<A>(geo, places);
     let sums = system_sums(&runs, entries, places.systems.len());
     let announced = sums.iter().skip(1).fold(Sums::default(), |all, sums| Sums {
@@ -291,8 +291,9 @@ fn sweep<A: Address>(
     rates: &[f64],
     base: f64,
     mut levels: Vec<Nodes<A>>,
-) -> Steps<A> {
-    let (mut starts, mut values) = (Vec::new(), Vec::new());
+) -> Territories<A> {
+    let (mut starts, mut values) = (Vec::with_capacity(runs.len()), Vec::with_capacity(runs.len()));
+    let mut steps = Steps::new(base);
     let mut entries = entries.iter().peekable();
     for run in runs {
         let above = rates.get(run.system as usize).copied().unwrap_or(base);
@@ -328,7 +329,7 @@ fn sweep<A: Address>(
                     rate = nodes.rate;
                     end = end.min(nodes.until);
                 }
-                let value = steps((rate / base).ln());
+                let value = steps.of(rate);
                 if values.last() != Some(&value) {
                     starts.push(address);
                     values.push(value);
@@ -341,7 +342,59 @@ fn sweep<A: Address>(
     (starts, values)
 }
 
-/// A sum of lifts in steps; what cannot be written is cut off.
-fn steps(sum: f64) -> i8 {
-    (sum * STEPS).round().clamp(-127.0, 127.0) as i8
+/// Says Σ in the nearest steps; what cannot be written is cut off.
+struct Steps {
+    /// From step `n - 127` on, the rate is at least the `n`-th.
+    edges: Vec<f64>,
+    /// What was said last. Neighbours differ little: going there from here is cheaper than a logarithm.
+    at: usize,
+}
+
+const MOST: i32 = i8::MAX as i32;
+
+impl Steps {
+    fn new(base: f64) -> Self {
+        let edge = |step| base * ((f64::from(step) - 0.5) / STEPS).exp();
+        let edges = std::iter::once(0.0).chain((1 - MOST..=MOST).map(edge)).collect();
+        Self { edges, at: MOST as usize }
+    }
+
+    fn of(&mut self, rate: f64) -> i8 {
+        while self.edges.get(self.at + 1).is_some_and(|edge| rate >= *edge) {
+            self.at += 1;
+        }
+        while self.at > 0 && self.edges.get(self.at).is_some_and(|edge| rate < *edge) {
+            self.at -= 1;
+        }
+        (self.at as i32 - MOST) as i8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn steps_are_rounded_logarithms(
+            base in 1e-9..1e3_f64, sums in proptest::collection::vec(-40.0..40.0_f64, 1..50),
+        ) {
+            let mut steps = Steps::new(base);
+            for sum in sums {
+                // Not where the last digit decides.
+                prop_assume!(((sum * STEPS).fract().abs() - 0.5).abs() > 1e-9);
+                let rounded = (sum * STEPS).round().clamp(-127.0, 127.0) as i8;
+                prop_assert_eq!(steps.of(base * sum.exp()), rounded);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_and_everything_are_the_ends() {
+        let mut steps = Steps::new(1e-3);
+        let ends = [f64::INFINITY, 0.0, 1e-3, f64::NAN].map(|rate| steps.of(rate));
+        assert_eq!(ends, [127, -127, 0, 0]);
+    }
 }
