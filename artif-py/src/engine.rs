@@ -320,8 +320,8 @@ opened_once!(Reader, artif_core::Reader);
 ///
 /// >>> import artif
 /// >>> with artif.Engine(in_memory=True, history={"window": "14d"}) as engine:
-/// ...     engine.check("8.8.8.8").score
-/// 100.0
+/// ...     engine.check("8.8.8.8").verdict
+/// 'No action needed'
 #[pyclass(frozen, weakref, subclass, module = "artif")]
 pub(crate) struct Engine {
     inner: ArcSwapOption<artif_core::Engine>,

@@ -26,8 +26,8 @@ use crate::gate::Kept;
 /// >>> import artif, tempfile
 /// >>> folder = tempfile.TemporaryDirectory()
 /// >>> with artif.Member(data=folder.name, feed=[{"id": "a", "url": "file:/no/such"}]) as member:
-/// ...     member.check("8.8.8.8").score, member.has_snapshot
-/// (100.0, False)
+/// ...     member.check("8.8.8.8").verdict, member.has_snapshot
+/// ('No action needed', False)
 #[pyclass(frozen, weakref, subclass, module = "artif")]
 pub(crate) struct Member {
     pub(crate) inner: ArcSwapOption<artif_core::Member>,

@@ -6,16 +6,16 @@ processes, such as the workers of a web server, are each a `Member`: one of them
 >>> import artif
 >>> engine = artif.Engine(in_memory=True)
 >>> answer = engine.check("8.8.8.8")
->>> answer.verdict, answer.score
-('No action needed', 100.0)
+>>> answer.verdict, round(answer.score)
+('No action needed', 99)
 
 Many addresses, from lists, NumPy, Arrow, polars or pandas, are answered in columns:
 
 >>> columns = engine.check_columns(["8.8.8.8", "10.1.2.3"])
->>> list(columns.score), list(columns.verdict)
-([100.0, 100.0], ['No action needed', 'not_applicable'])
+>>> [round(score) for score in columns.score], list(columns.verdict)
+([99, 100], ['No action needed', 'not_applicable'])
 
-Scores go from 0 (certainly bad) to 100 (safe). Lookups never touch disk or network and never wait
+Scores go from 0 (certainly bad) to 100 (safe); 99 is what is not known to be either. Lookups never touch disk or network and never wait
 for a refresh. For web applications see `artif.django`, `artif.flask`, `artif.asgi` and
 `artif.wsgi`; all errors are in `artif.errors`.
 """
