@@ -371,3 +371,22 @@ fn debug_output_is_short() {
     let memory = Engine::in_memory().unwrap();
     assert!(format!("{memory:?}").len() < 300, "nor where all of it is in memory");
 }
+
+#[test]
+fn without_databases_no_reason_is_made_of_who_announces() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = catalogue(dir.path(), &[("a", "93.184.216.34\n93.184.216.35\n93.185.0.1\n")]);
+    let engine = Engine::builder().in_memory().catalogue(&path).build().unwrap();
+    refresh(&engine);
+    for (address, reason) in [
+        ("93.184.216.34", "its /16 has 2 listed networks: "),
+        ("93.184.216.36", "its /24 has 2 listed networks: "),
+        ("8.8.4.4", "nothing is listed in its /16"),
+    ] {
+        let explained = engine.explain(ip(address));
+        let text = explained.to_text();
+        assert!(text.contains(reason) && !text.contains("announce"), "{text}");
+        let sum: f64 = explained.terms.iter().map(|term| term.contribution).sum();
+        assert!((100.0 + sum - explained.reputation.score()).abs() < 1e-9, "{text}");
+    }
+}

