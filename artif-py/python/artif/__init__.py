@@ -15,9 +15,9 @@ Many addresses, from lists, NumPy, Arrow, polars or pandas, are answered in colu
 >>> [round(score) for score in columns.score], list(columns.verdict)
 ([99, 100], ['No action needed', 'not_applicable'])
 
-Scores go from 0 (certainly bad) to 100 (safe); 99 is what is not known to be either. Lookups never touch disk or network and never wait
-for a refresh. For web applications see `artif.django`, `artif.flask`, `artif.asgi` and
-`artif.wsgi`; all errors are in `artif.errors`.
+Scores go from 0 (certainly bad) to 100 (safe); 99 is what is not known to be either. Lookups never
+touch disk or network and never wait for a refresh. For web applications see `artif.django`,
+`artif.flask`, `artif.asgi` and `artif.wsgi`; all errors are in `artif.errors`.
 """
 
 from __future__ import annotations
