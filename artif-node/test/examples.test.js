@@ -48,6 +48,9 @@ test("the README's start works when pasted, as a module and in CommonJS", { skip
     symlinkSync(join(REPOSITORY, "artif-core"), join(folder, "artif-core"));
     const file = join(folder, kind === "js" ? "start.mjs" : "start.cjs");
     writeFileSync(file, code);
-    assert.match(run(file, folder), /^dangerous 0\.00\d+ \[.*\n22\.66\.6\.66 {2}score 0\.0 of 100/s);
+    assert.match(
+      run(file, folder),
+      /^dangerous 0\.00\d+ \[.*\n22\.66\.6\.66 {2}score 0\.0 of 100/s,
+    );
   }
 });
