@@ -47,11 +47,12 @@ def test_what_is_no_address(reader: artif.Reader, ip: object) -> None:
 
 def test_answers(reader: artif.Reader) -> None:
     answer = reader.check(BAD)
-    assert (answer.verdict, answer.state, answer.score) == ("dangerous", "active", 0.0)
+    assert (answer.verdict, answer.state) == ("dangerous", "active")
+    assert answer.score == pytest.approx(100 * (1 - answer.risk)) < 1
     assert (answer.feeds, answer.categories) == (["mine"], ["attack"])
     assert answer.first_seen.tzinfo is not None
     assert json.loads(answer.to_json()) == answer.to_dict()
-    assert repr(answer) == f"<Reputation {BAD}: dangerous, score 0.0, feeds mine>"
+    assert repr(answer) == f"<Reputation {BAD}: dangerous, score {answer.score:.1f}, feeds mine>"
     assert reader.check("2001:470:1:2::3").is_active
     resolver = reader.check("9.9.9.9")
     assert (resolver.is_active, resolver.verdict) == (True, "Manual triage needed")

@@ -102,9 +102,10 @@ def test_it_follows_and_ends(tmp_path: Path) -> None:
     reader.reload()
     assert (engine.gate(GOOD), reader.gate(GOOD)) == (LISTED, LISTED)
     later = "93.184.216.99"
-    assert engine.gate(later) == SAFE
+    before = engine.gate(later)
+    assert before > 80
     engine.signal(later, "abuse", 5)
-    assert engine.gate(later) == engine.check(later).score < 90.0
+    assert engine.gate(later) == engine.check(later).score < before - 20
     answer = engine.check(later)
     assert [(one["name"], one["count"]) for one in answer.signals] == [("abuse", 5.0)]
     assert answer.signals == engine.signals(later) == answer.to_dict()["signals"]
@@ -153,7 +154,7 @@ def test_threads_ask_while_snapshots_change(tmp_path: Path) -> None:
 
     def ask() -> None:
         while not stop.is_set():
-            wrong.extend(score for score in map(engine.gate, [BAD] * 100) if score != 0.0)
+            wrong.extend(score for score in map(engine.gate, [BAD] * 100) if score > 1.0)
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
