@@ -366,7 +366,7 @@ impl Steps {
         while self.at > 0 && self.edges.get(self.at).is_some_and(|edge| rate < *edge) {
             self.at -= 1;
         }
-        (self.at as i32 - MOST) as i8
+        (self.at as u8).wrapping_sub(i8::MAX.cast_unsigned()).cast_signed()
     }
 }
 
