@@ -105,14 +105,14 @@ fn runs<A: Address>(geo: &GeoTable, places: &Places) -> Vec<Run<A>> {
 }
 
 /// The ranges in which Σ, in steps, does not change: starts and values.
-type Territories<A> = (Vec<A>, Vec<i8>);
+type SumRanges<A> = (Vec<A>, Vec<i8>);
 
 /// Learns from the listed networks of a family.
 pub(super) fn learn<A: Address>(
     geo: &GeoTable,
     places: &Places,
     entries: &[Entry<A>],
-) -> (Groups, Territories<A>) {
+) -> (Groups, SumRanges<A>) {
     let runs = runs::<A>(geo, places);
     let sums = system_sums(&runs, entries, places.systems.len());
     let announced = sums.iter().skip(1).fold(Sums::default(), |all, sums| Sums {
@@ -291,7 +291,7 @@ fn sweep<A: Address>(
     rates: &[f64],
     base: f64,
     mut levels: Vec<Nodes<A>>,
-) -> Territories<A> {
+) -> SumRanges<A> {
     let (mut starts, mut values) = (Vec::with_capacity(runs.len()), Vec::with_capacity(runs.len()));
     let mut steps = Steps::new(base);
     let mut entries = entries.iter().peekable();
